@@ -1,0 +1,89 @@
+/**
+ * What a device is: memory, kernels, routines, and an order in which they happen. The graph's plans run on any of them.
+ *
+ * Work is enqueued by `launch` and `call` in program order on the device's stream; `read` waits for what it needs. A device
+ * that computes at once (the CPU) is a stream that is always idle.
+ * @module
+ */
+import type { Kernel, Routine } from "../../kernels/kernel.ts";
+
+/** A block of device memory. The holder of the last reference gives it back with `release`, or leaves it to the collector. */
+export interface Buffer {
+  readonly device: Device;
+  /** Usable bytes. */
+  readonly byteLength: number;
+  /** Whether it was given back; any use after that is an error. */
+  readonly released: boolean;
+  /** Gives the block back for reuse, in stream order. A second call is an error. */
+  release(): void;
+}
+
+/** An array in a buffer: element offset and strides in elements (a complex element counts once). */
+export interface ArrayArg {
+  readonly buffer: Buffer;
+  readonly offset: number;
+  /** For a kernel: one per loop, then one per gathered or scattered axis. For a routine: one per axis. */
+  readonly strides: readonly number[];
+  /** Only for routines. */
+  readonly shape?: readonly number[];
+}
+
+/** An operand without memory: only offsets. */
+export interface VirtualArg {
+  readonly buffer: null;
+  readonly offset: number;
+  readonly strides: readonly number[];
+}
+
+/** One run of a kernel. */
+export interface Launch {
+  /** One size a loop, outermost first. No size is 0: empty work is never launched (empty reductions launch with `reduced` sizes 0). */
+  readonly sizes: readonly number[];
+  readonly operands: readonly (ArrayArg | VirtualArg)[];
+  readonly outputs: readonly ArrayArg[];
+  readonly scalars: readonly (number | bigint)[];
+}
+
+/** One run of a routine. */
+export interface Call {
+  readonly inputs: readonly ArrayArg[];
+  readonly output: ArrayArg;
+  /** Operands and scalars of the epilogue; strides over the output's axes. */
+  readonly operands: readonly (ArrayArg | VirtualArg)[];
+  readonly scalars: readonly (number | bigint)[];
+}
+
+/** A kernel ready to run on one device. */
+export type Executable = (launch: Launch) => void;
+/** A routine ready to run on one device. */
+export type Callable = (call: Call) => void;
+
+/** What `tnp.memory_stats` tells, in bytes, and the count of live blocks. */
+export interface MemoryStats {
+  readonly live: number;
+  readonly peak: number;
+  readonly cached: number;
+  readonly count: number;
+}
+
+/** A device. */
+export interface Device {
+  /** `CPU:0`, `GPU:0`, `NULL:0`. */
+  readonly name: string;
+  readonly type: "CPU" | "GPU" | "NULL";
+  /** Memory for `byteLength` bytes (0 is allowed), uninitialised. @throws OutOfMemoryError */
+  allocate(byteLength: number): Buffer;
+  /** The executable of a kernel, from the device's cache or made now. */
+  kernel(kernel: Kernel): Executable;
+  /** The callable of a routine, from the device's cache or made now. */
+  routine(routine: Routine): Callable;
+  /** Copies host bytes into a buffer, ordered after earlier work. The bytes may change after the call. */
+  write(buffer: Buffer, byteOffset: number, bytes: Uint8Array): void;
+  /** Copies bytes to the host after all earlier work on the buffer; waits. */
+  read(buffer: Buffer, byteOffset: number, byteLength: number): Uint8Array<ArrayBuffer>;
+  /** Like `read`, without blocking the event loop. */
+  readAsync(buffer: Buffer, byteOffset: number, byteLength: number): Promise<Uint8Array<ArrayBuffer>>;
+  /** Waits for all enqueued work. */
+  synchronize(): void;
+  memoryStats(): MemoryStats;
+}
