@@ -1,14 +1,15 @@
 /**
- * What a primitive is: one record in one place with everything every interpreter needs to know of it.
+ * What a primitive is: one record in one place with everything every interpreter needs to know of it; and `Node`, its result.
  *
  * The tape reads `vjp`, `vectorized_map` reads `batch`, evaluation reads `lower`, calling reads `infer`. Constructors by kind
  * (src/prims/kinds.ts) supply what a whole kind has in common, so a record is a few lines.
  * @module
  */
 import type { DType, ScalarType } from "../base/dtype.ts";
+import { DisposedError } from "../base/errors.ts";
+import type { Buffer, Device } from "../device/device.ts";
 import type { Expr, ExprBuilder } from "../../kernels/expr.ts";
 import type { Monoid, RoutineName, ScatterMode } from "../../kernels/kernel.ts";
-import type { Node } from "./trace.ts";
 
 /** What is known of a value before it is computed. */
 export interface Aval {
@@ -120,4 +121,135 @@ export interface Primitive<P = unknown> {
   /** The same function with a leading mapped axis of `size` on the batched inputs; its result has it too. */
   batch(args: readonly BatchArg[], params: P, size: number): Node;
   readonly lower: Lowering<P>;
+}
+
+/** A buffer shared by the finished nodes that look into it. */
+export class Storage {
+  readonly buffer: Buffer;
+  #holders = 0;
+
+  constructor(buffer: Buffer) {
+    this.buffer = buffer;
+  }
+
+  hold(): this {
+    this.#holders++;
+    return this;
+  }
+
+  drop(): void {
+    if (--this.#holders === 0) this.buffer.release();
+  }
+}
+
+/** A value in the graph. */
+export class Node implements Aval {
+  readonly shape: readonly number[];
+  readonly dtype: DType;
+  readonly size: number;
+  readonly device: Device;
+  /** Depends on a placeholder: has no value of its own. */
+  readonly symbolic: boolean;
+  /** Takes part in promotion as a Python scalar would (a plain number given to a traced function). */
+  weak = false;
+
+  /** Null once finished or disposed. */
+  prim: Primitive | null;
+  inputs: readonly Node[];
+  params: unknown;
+  /** Longest chain of pending nodes ending here. */
+  depth: number;
+
+  storage: Storage | null = null;
+  offset = 0;
+  strides: readonly number[] = [];
+
+  /** Holders: array handles, pending consumers, tapes, traces. At zero the value can never be asked for again. */
+  holders = 0;
+  /** How often its expression was computed without being stored. */
+  computed = 0;
+  /** Scratch for graph passes; meaningless between them. */
+  mark = 0;
+
+  constructor(prim: Primitive | null, inputs: readonly Node[], params: unknown, aval: Aval, device: Device) {
+    this.prim = prim;
+    this.inputs = inputs;
+    this.params = params;
+    this.shape = aval.shape;
+    this.dtype = aval.dtype;
+    this.device = device;
+    let size = 1;
+    for (const n of aval.shape) size *= n;
+    this.size = size;
+    let depth = 0, symbolic = false;
+    for (const x of inputs) {
+      if (x.depth > depth) depth = x.depth;
+      if (x.symbolic) symbolic = true;
+      x.holders++;
+    }
+    this.depth = prim === null ? 0 : depth + 1;
+    this.symbolic = symbolic || (prim !== null && prim.name === "placeholder");
+  }
+
+  /** Whether its value lies in memory. */
+  get finished(): boolean {
+    return this.storage !== null;
+  }
+
+  /** Makes the node finished: its value lies in `storage` at this view. Its inputs are let go. */
+  finish(storage: Storage, offset: number, strides: readonly number[]): void {
+    this.storage = storage.hold();
+    this.offset = offset;
+    this.strides = strides;
+    this.#letGoInputs();
+  }
+
+  /** One more holder. */
+  hold(): this {
+    this.holders++;
+    return this;
+  }
+
+  /** One holder less; the last one gives the memory back. */
+  drop(): void {
+    if (--this.holders > 0) return;
+    if (this.storage !== null) {
+      this.storage.drop();
+      this.storage = null;
+      this.prim = disposed;
+    } else if (this.prim !== disposed) {
+      this.#letGoInputs();
+      this.prim = disposed;
+    }
+  }
+
+  #letGoInputs(): void {
+    const inputs = this.inputs;
+    this.inputs = none;
+    this.prim = null;
+    this.params = null;
+    this.depth = 0;
+    for (const x of inputs) x.drop();
+  }
+}
+
+const none: readonly Node[] = [];
+
+/** Marks nodes that were given back. */
+const disposed: Primitive = {
+  name: "disposed",
+  kind: "leaf",
+  infer: () => {
+    throw new DisposedError("disposed: this value was given back");
+  },
+  vjp: null,
+  batch: () => {
+    throw new DisposedError("disposed: this value was given back");
+  },
+  lower: { as: "scalar", value: () => NaN },
+};
+
+/** Whether a node was given back by its last holder. */
+export function isDisposed(node: Node): boolean {
+  return node.prim === disposed;
 }

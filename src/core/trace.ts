@@ -1,146 +1,16 @@
 /**
- * The graph being built: `Node`, and `bind`, the one way to add to it.
+ * The graph being built: `bind`, the one way to add nodes to it, and what watches them.
  *
  * A node is a value that is known to exist but perhaps not computed. A pending node has a primitive and inputs; a finished
  * one has storage and no inputs. Tapes watch `bind`; symbolic nodes (made from placeholders, inside `tnp.function` and
  * `tnp.vectorized_map`) are never computed, only replayed by an interpreter.
  * @module
  */
-import type { DType } from "../base/dtype.ts";
 import { DeviceError, DisposedError } from "../base/errors.ts";
-import type { Buffer, Device } from "../device/device.ts";
-import type { Aval, Primitive } from "./primitive.ts";
+import type { Device } from "../device/device.ts";
+import { type Aval, isDisposed, Node, type Primitive, type Storage } from "./primitive.ts";
 
-/** A buffer shared by the finished nodes that look into it. */
-export class Storage {
-  readonly buffer: Buffer;
-  #holders = 0;
-
-  constructor(buffer: Buffer) {
-    this.buffer = buffer;
-  }
-
-  hold(): this {
-    this.#holders++;
-    return this;
-  }
-
-  drop(): void {
-    if (--this.#holders === 0) this.buffer.release();
-  }
-}
-
-/** A value in the graph. */
-export class Node implements Aval {
-  readonly shape: readonly number[];
-  readonly dtype: DType;
-  readonly size: number;
-  readonly device: Device;
-  /** Depends on a placeholder: has no value of its own. */
-  readonly symbolic: boolean;
-  /** Takes part in promotion as a Python scalar would (a plain number given to a traced function). */
-  weak = false;
-
-  /** Null once finished or disposed. */
-  prim: Primitive | null;
-  inputs: readonly Node[];
-  params: unknown;
-  /** Longest chain of pending nodes ending here. */
-  depth: number;
-
-  storage: Storage | null = null;
-  offset = 0;
-  strides: readonly number[] = [];
-
-  /** Holders: array handles, pending consumers, tapes, traces. At zero the value can never be asked for again. */
-  holders = 0;
-  /** How often its expression was computed without being stored. */
-  computed = 0;
-  /** Scratch for graph passes; meaningless between them. */
-  mark = 0;
-
-  constructor(prim: Primitive | null, inputs: readonly Node[], params: unknown, aval: Aval, device: Device) {
-    this.prim = prim;
-    this.inputs = inputs;
-    this.params = params;
-    this.shape = aval.shape;
-    this.dtype = aval.dtype;
-    this.device = device;
-    let size = 1;
-    for (const n of aval.shape) size *= n;
-    this.size = size;
-    let depth = 0, symbolic = false;
-    for (const x of inputs) {
-      if (x.depth > depth) depth = x.depth;
-      if (x.symbolic) symbolic = true;
-      x.holders++;
-    }
-    this.depth = prim === null ? 0 : depth + 1;
-    this.symbolic = symbolic || (prim !== null && prim.name === "placeholder");
-  }
-
-  /** Whether its value lies in memory. */
-  get finished(): boolean {
-    return this.storage !== null;
-  }
-
-  /** Makes the node finished: its value lies in `storage` at this view. Its inputs are let go. */
-  finish(storage: Storage, offset: number, strides: readonly number[]): void {
-    this.storage = storage.hold();
-    this.offset = offset;
-    this.strides = strides;
-    this.#letGoInputs();
-  }
-
-  /** One more holder. */
-  hold(): this {
-    this.holders++;
-    return this;
-  }
-
-  /** One holder less; the last one gives the memory back. */
-  drop(): void {
-    if (--this.holders > 0) return;
-    if (this.storage !== null) {
-      this.storage.drop();
-      this.storage = null;
-      this.prim = disposed;
-    } else if (this.prim !== disposed) {
-      this.#letGoInputs();
-      this.prim = disposed;
-    }
-  }
-
-  #letGoInputs(): void {
-    const inputs = this.inputs;
-    this.inputs = none;
-    this.prim = null;
-    this.params = null;
-    this.depth = 0;
-    for (const x of inputs) x.drop();
-  }
-}
-
-const none: readonly Node[] = [];
-
-/** Marks nodes that were given back. */
-const disposed: Primitive = {
-  name: "disposed",
-  kind: "leaf",
-  infer: () => {
-    throw new DisposedError("disposed: this value was given back");
-  },
-  vjp: null,
-  batch: () => {
-    throw new DisposedError("disposed: this value was given back");
-  },
-  lower: { as: "scalar", value: () => NaN },
-};
-
-/** Whether a node was given back by its last holder. */
-export function isDisposed(node: Node): boolean {
-  return node.prim === disposed;
-}
+export { isDisposed, Node, Storage } from "./primitive.ts";
 
 /** Something that sees every bound node: a tape. */
 export interface Recorder {
@@ -176,7 +46,7 @@ export const context: {
 export function bind<P>(prim: Primitive<P>, inputs: readonly Node[], params: P, device?: Device): Node {
   let home = device;
   for (const x of inputs) {
-    if (x.prim === disposed) throw new DisposedError(`${prim.name}: an argument was used after dispose()`);
+    if (isDisposed(x)) throw new DisposedError(`${prim.name}: an argument was used after dispose()`);
     if (home === undefined) home = x.device;
     else if (x.device !== home) {
       throw new DeviceError(
@@ -204,7 +74,7 @@ export function settle(node: Node): Node {
 
 /** A finished node over memory that is already there. */
 export function leaf(aval: Aval, device: Device, storage: Storage, offset: number, strides: readonly number[]): Node {
-  const node = new Node(null, none, null, aval, device);
+  const node = new Node(null, [], null, aval, device);
   node.finish(storage, offset, strides);
   return node;
 }

@@ -1,0 +1,136 @@
+// Runs tests/*_test.ts in Deno, Bun and Node, each file in a process of its own, and ends with `N passed, N failed`.
+//   node scripts/test.mjs [--runtimes=deno,bun,node] [--embedded[=node]] [--checks] [--jobs=2] [file or word…]
+// --embedded hides the compiler and the native libraries in all runs; --embedded=node adds such a run in one runtime.
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { runChecks } from "./check.mjs";
+import { readJUnit } from "./junit.mjs";
+import { childEnv, embeddedEnv, findRuntime, mapLimit, root, run, runtimeNames } from "./lib.mjs";
+
+const words = process.argv.slice(2).filter((arg) => !arg.startsWith("--"));
+const option = (/** @type {string} */ name) => {
+  const found = process.argv.find((arg) => arg === `--${name}` || arg.startsWith(`--${name}=`));
+  return found === undefined ? undefined : found.split("=")[1] ?? "";
+};
+const seconds = Number(process.env.TNP_TEST_TIMEOUT ?? 300);
+const jobs = Number(option("jobs") || Math.min(2, availableParallelism()));
+const runtimes = list(option("runtimes")) ?? [...runtimeNames];
+const embedded = option("embedded");
+/** @type {{ runtime: import("./lib.mjs").RuntimeName, hidden: boolean }[]} */
+const passes = [
+  ...runtimes.map((runtime) => ({ runtime, hidden: embedded === "" })),
+  ...(list(embedded) ?? []).map((runtime) => ({ runtime, hidden: true })),
+];
+const files = testFiles();
+const total = { passed: 0, failed: 0, skipped: 0 };
+/** @type {string[]} */
+const broken = [];
+
+if (files.length === 0) {
+  console.error(
+    `test: no file in tests/ ends with _test.ts${words.length > 0 ? ` and matches ${words.join(" ")}` : ""}`,
+  );
+  process.exit(1);
+}
+if (option("checks") !== undefined) {
+  for (const check of await runChecks()) {
+    if (check.ok) total.passed++;
+    else fail(`check ${check.name}`);
+  }
+}
+for (const pass of passes) await runPass(pass);
+
+if (broken.length > 0) console.log(`\nfailed:\n${broken.map((name) => `  ${name}`).join("\n")}`);
+console.log(`\n${total.passed} passed, ${total.failed} failed${total.skipped > 0 ? `, ${total.skipped} skipped` : ""}`);
+process.exitCode = total.failed > 0 || total.passed === 0 ? 1 : 0;
+
+/** Runs all files in one runtime. @param {{ runtime: import("./lib.mjs").RuntimeName, hidden: boolean }} pass */
+async function runPass({ runtime, hidden }) {
+  const label = hidden ? `${runtime} embedded` : runtime;
+  const found = findRuntime(runtime);
+  if (found === undefined) {
+    console.error(`test: ${runtime} is not installed; run: make setup`);
+    return fail(label);
+  }
+  console.log(`\n${label} (${found.version}), ${files.length} files`);
+  const out = mkdtempSync(join(tmpdir(), "tnp-test-"));
+  // Two processes share the cores, so waiting threads must not spin.
+  const env = childEnv({ OMP_WAIT_POLICY: "passive", ...(hidden ? embeddedEnv : {}) });
+  const sum = { passed: 0, failed: 0 };
+  await mapLimit(files, jobs, async (file) => {
+    const report = join(out, `${basename(file)}.xml`);
+    const ended = await run(found.command, testArgs(runtime, file, report), { env, timeout: seconds });
+    const counts = readJUnit(existsSync(report) ? readFileSync(report, "utf8") : "", basename(file));
+    const trouble = troubleOf(ended, counts);
+    const names = trouble === undefined ? counts.failures : [...counts.failures, trouble];
+    console.log(
+      `  ${names.length > 0 ? "FAIL" : "ok  "} ${file} ${counts.passed} passed, ${names.length} failed (${
+        ended.seconds.toFixed(1)
+      } s)`,
+    );
+    if (names.length > 0) console.log(`${indent(ended.output)}\n  ${names.map((n) => `FAIL ${n}`).join("\n  ")}`);
+    sum.passed += counts.passed;
+    sum.failed += names.length;
+    total.passed += counts.passed;
+    total.skipped += counts.skipped;
+    for (const name of names) fail(`${label}: ${file}: ${name}`);
+  });
+  rmSync(out, { recursive: true, force: true });
+  console.log(`${label}: ${sum.passed} of ${sum.passed + sum.failed} passed`);
+}
+
+/** What went wrong beyond the failures that the runner itself counted. */
+function troubleOf(
+  /** @type {import("./lib.mjs").Finished} */ ended,
+  /** @type {import("./junit.mjs").Counts} */ counts,
+) {
+  if (ended.timedOut) return `no end after ${seconds} s`;
+  if (ended.signal !== null) return `ended by ${ended.signal}`;
+  if (counts.failed > 0) return undefined;
+  if (ended.code !== 0) return `exit code ${ended.code}`;
+  return counts.passed + counts.skipped === 0 ? "no test ran" : undefined;
+}
+
+/** @param {import("./lib.mjs").RuntimeName} runtime @param {string} file @param {string} report */
+function testArgs(runtime, file, report) {
+  if (runtime === "deno") return ["test", "-A", "--no-check", "--v8-flags=--expose-gc", `--junit-path=${report}`, file];
+  if (runtime === "bun") {
+    return ["test", `--timeout=${seconds * 1000}`, "--reporter=junit", `--reporter-outfile=${report}`, `./${file}`];
+  }
+  const to = "--test-reporter-destination=";
+  const reporters = ["--test-reporter=spec", `${to}stdout`, "--test-reporter=junit", `${to}${report}`];
+  return ["--conditions=source", "--expose-gc", "--test", "--test-isolation=none", ...reporters, file];
+}
+
+function testFiles() {
+  const folder = join(root, "tests");
+  const all = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith("_test.ts")).sort() : [];
+  const wanted = words.map((word) => basename(word));
+  return all.filter((name) => wanted.length === 0 || wanted.some((word) => name.includes(word))).map((n) =>
+    `tests/${n}`
+  );
+}
+
+/** @param {string} name */
+function fail(name) {
+  total.failed++;
+  broken.push(name);
+}
+
+/** @param {string | undefined} text @returns {import("./lib.mjs").RuntimeName[] | undefined} */
+function list(text) {
+  if (text === undefined || text === "") return undefined;
+  const names = text.split(",");
+  const unknown = names.filter((name) => !runtimeNames.some((known) => known === name));
+  if (unknown.length > 0) {
+    console.error(`test: unknown runtime ${unknown.join(", ")}, expected ${runtimeNames.join(", ")}`);
+    process.exit(2);
+  }
+  return runtimeNames.filter((known) => names.includes(known));
+}
+
+/** @param {string} text */
+function indent(text) {
+  return text.trimEnd().split("\n").map((line) => `    ${line}`).join("\n");
+}
