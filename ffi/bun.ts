@@ -1,0 +1,126 @@
+import { createRequire } from "node:module";
+import process from "node:process";
+import { MissingSymbolError } from "./errors.ts";
+import type { Adapter, Address, Availability, Loaded, NativeType, Symbols } from "./types.ts";
+
+type Function = (...args: never[]) => unknown;
+
+interface BunFFI {
+  dlopen(
+    path: string,
+    symbols: Readonly<Record<string, { args: readonly string[]; returns: string }>>,
+  ): { readonly symbols: Record<string, Function>; close(): void };
+  ptr(view: ArrayBufferView): number;
+  toArrayBuffer(address: number, offset: number, byteLength: number): ArrayBuffer;
+}
+
+const PARAMETERS = {
+  void: "void",
+  i8: "i8",
+  u8: "u8",
+  i16: "i16",
+  u16: "u16",
+  i32: "i32",
+  u32: "u32",
+  i64: "i64",
+  u64: "u64",
+  f32: "f32",
+  f64: "f64",
+  address: "ptr",
+  buffer: "ptr",
+} as const satisfies Record<NativeType, string>;
+
+// The "fast" forms give a number where it is exact and a bigint beyond.
+const RESULTS = { ...PARAMETERS, i64: "i64_fast", u64: "u64_fast" } as const satisfies Record<NativeType, string>;
+
+class BunAdapter implements Adapter {
+  readonly name = "bun";
+  readonly offThread = false;
+  readonly version: string;
+  #ffi: BunFFI | undefined;
+
+  constructor(version: string) {
+    this.version = version;
+  }
+
+  available(): Availability {
+    try {
+      this.#open();
+      return { ok: true };
+    } catch (error) {
+      return { ok: false, reason: `bun:ffi cannot be loaded: ${error instanceof Error ? error.message : error}` };
+    }
+  }
+
+  permission(): boolean {
+    return true;
+  }
+
+  env(name: string): string | undefined {
+    return process.env[name];
+  }
+
+  load(path: string, symbols: Symbols): Loaded {
+    const ffi = this.#open();
+    const left = new Map(Object.entries(symbols));
+    for (;;) {
+      const table: Record<string, { args: readonly string[]; returns: string }> = {};
+      for (const [key, spec] of left) {
+        table[spec.name ?? key] = {
+          args: spec.parameters.map((type) => PARAMETERS[type]),
+          returns: RESULTS[spec.result],
+        };
+      }
+      try {
+        const library = ffi.dlopen(path, table);
+        const functions: Record<string, Function | undefined> = {};
+        for (const [key, spec] of left) {
+          const fn = library.symbols[spec.name ?? key] as Function;
+          functions[key] = spec.nonblocking === true ? settled(fn) : fn;
+        }
+        return { functions, close: () => library.close() };
+      } catch (error) {
+        // Bun has no optional symbols: its error names the one that is missing.
+        const name = error instanceof Error ? /Symbol "([^"]+)" not found/.exec(error.message)?.[1] : undefined;
+        const entry = [...left].find(([key, spec]) => (spec.name ?? key) === name);
+        if (name === undefined || entry === undefined) throw error;
+        if (entry[1].optional !== true) throw new MissingSymbolError(path, name);
+        left.delete(entry[0]);
+        if (left.size === 0) return { functions: {}, close() {} };
+      }
+    }
+  }
+
+  native(address: number): Address {
+    return address;
+  }
+
+  addressOf(view: ArrayBufferView): number {
+    return this.#open().ptr(view);
+  }
+
+  viewOf(address: number, byteLength: number): ArrayBuffer {
+    return this.#open().toArrayBuffer(address, 0, byteLength);
+  }
+
+  #open(): BunFFI {
+    this.#ffi ??= createRequire(import.meta.url)("bun:ffi") as BunFFI;
+    return this.#ffi;
+  }
+}
+
+function settled(fn: Function): Function {
+  return (...args: never[]) => {
+    try {
+      return Promise.resolve(fn(...args));
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  };
+}
+
+/** The adapter of Bun (`bun:ffi`), or undefined in other runtimes. */
+export function bun(): Adapter | undefined {
+  const version = (globalThis as unknown as { readonly Bun?: { readonly version: string } }).Bun?.version;
+  return version === undefined ? undefined : new BunAdapter(version);
+}

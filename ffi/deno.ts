@@ -1,0 +1,146 @@
+import process from "node:process";
+import { LibraryError, MissingSymbolError } from "./errors.ts";
+import type { Adapter, Address, Availability, Loaded, NativeType, PermissionKind, Symbols } from "./types.ts";
+
+type Function = (...args: never[]) => unknown;
+type PointerObject = object | null;
+
+interface DenoNamespace {
+  readonly version: { readonly deno: string };
+  readonly env: { get(name: string): string | undefined };
+  readonly permissions: { querySync(descriptor: Readonly<Record<string, string>>): { readonly state: string } };
+  readonly UnsafePointer: {
+    create(address: bigint): PointerObject;
+    of(view: ArrayBufferView): PointerObject;
+    value(pointer: PointerObject): bigint;
+  };
+  readonly UnsafePointerView: { getArrayBuffer(pointer: PointerObject, byteLength: number): ArrayBuffer };
+  dlopen(
+    path: string,
+    symbols: Readonly<Record<string, object>>,
+  ): { readonly symbols: Record<string, Function | null>; close(): void };
+}
+
+// An address as u64 takes a bigint through V8's fast calls; pointer objects and plain numbers do not.
+const TYPES = {
+  void: "void",
+  i8: "i8",
+  u8: "u8",
+  i16: "i16",
+  u16: "u16",
+  i32: "i32",
+  u32: "u32",
+  i64: "i64",
+  u64: "u64",
+  f32: "f32",
+  f64: "f64",
+  address: "u64",
+  buffer: "buffer",
+} as const satisfies Record<NativeType, string>;
+
+const TARGETS = {
+  ffi: "path",
+  run: "command",
+  read: "path",
+  write: "path",
+  env: "variable",
+  sys: "kind",
+} as const satisfies Record<PermissionKind, string>;
+
+const LIBC = { linux: ["libc.so.6", "libc.so"], darwin: ["libSystem.B.dylib"], win32: ["ucrtbase.dll", "msvcrt.dll"] };
+
+class DenoAdapter implements Adapter {
+  readonly name = "deno";
+  readonly offThread = true;
+  readonly version: string;
+  readonly #deno: DenoNamespace;
+  #identity: ((view: ArrayBufferView, from: bigint, size: bigint) => bigint) | undefined;
+
+  constructor(deno: DenoNamespace) {
+    this.#deno = deno;
+    this.version = deno.version.deno;
+  }
+
+  available(): Availability {
+    if (this.permission("ffi")) return { ok: true };
+    return { ok: false, reason: "Deno runs without the permission to call native code: run with --allow-ffi" };
+  }
+
+  permission(kind: PermissionKind, target?: string): boolean {
+    const descriptor = target === undefined ? { name: kind } : { name: kind, [TARGETS[kind]]: target };
+    return this.#deno.permissions.querySync(descriptor).state === "granted";
+  }
+
+  env(name: string): string | undefined {
+    return this.permission("env", name) ? this.#deno.env.get(name) : undefined;
+  }
+
+  load(path: string, symbols: Symbols): Loaded {
+    const table: Record<string, object> = {};
+    for (const [key, spec] of Object.entries(symbols)) {
+      table[key] = {
+        name: spec.name ?? key,
+        parameters: spec.parameters.map((type) => TYPES[type]),
+        result: TYPES[spec.result],
+        nonblocking: spec.nonblocking ?? false,
+        optional: true,
+      };
+    }
+    const library = this.#deno.dlopen(path, table);
+    const functions: Record<string, Function | undefined> = {};
+    for (const [key, spec] of Object.entries(symbols)) {
+      const fn = library.symbols[key] ?? undefined;
+      if (fn === undefined && spec.optional !== true) {
+        library.close();
+        throw new MissingSymbolError(path, spec.name ?? key);
+      }
+      functions[key] = fn;
+    }
+    return { functions, close: () => library.close() };
+  }
+
+  native(address: number): Address {
+    return BigInt(address);
+  }
+
+  addressOf(view: ArrayBufferView): number {
+    if (this.#identity === undefined) {
+      this.#require("addressOf");
+      this.#identity = this.#openIdentity();
+    }
+    return Number(this.#identity(view, 0n, 0n));
+  }
+
+  viewOf(address: number, byteLength: number): ArrayBuffer {
+    if (this.#identity === undefined) this.#require("viewOf");
+    return this.#deno.UnsafePointerView.getArrayBuffer(this.#deno.UnsafePointer.create(BigInt(address)), byteLength);
+  }
+
+  // Asked before anything that would prompt.
+  #require(name: string): void {
+    const state = this.available();
+    if (!state.ok) throw new LibraryError(name, `${name}: ${state.reason}`);
+  }
+
+  // memcpy of no bytes returns its destination: the address of a view at a twentieth of UnsafePointer.of's cost.
+  #openIdentity(): (view: ArrayBufferView, from: bigint, size: bigint) => bigint {
+    for (const path of LIBC[process.platform as keyof typeof LIBC] ?? []) {
+      try {
+        const { symbols } = this.#deno.dlopen(path, {
+          memcpy: { parameters: ["buffer", "u64", "u64"], result: "u64" },
+        });
+        return symbols["memcpy"] as unknown as (view: ArrayBufferView, from: bigint, size: bigint) => bigint;
+      } catch {
+        continue;
+      }
+    }
+    const { UnsafePointer } = this.#deno;
+    return (view) => UnsafePointer.value(UnsafePointer.of(view));
+  }
+}
+
+/** The adapter of Deno (`Deno.dlopen`), or undefined in other runtimes. */
+export function deno(): Adapter | undefined {
+  const namespace = (globalThis as unknown as { readonly Deno?: DenoNamespace }).Deno;
+  return namespace?.version?.deno === undefined ? undefined : new DenoAdapter(namespace);
+}

@@ -1,0 +1,59 @@
+import { NativeError } from "./errors.ts";
+import { load } from "./load.ts";
+import { cstring, readCString, toNumber } from "./mem.ts";
+import { platform } from "./runtime.ts";
+import type { Library, LibrarySpec, Symbols } from "./types.ts";
+
+const symbols = {
+  memcpy: { parameters: ["address", "address", "u64"], result: "address" },
+  memset: { parameters: ["address", "i32", "u64"], result: "address" },
+  getpid: { parameters: [], result: "i32", optional: true },
+  getuid: { parameters: [], result: "u32", optional: true },
+  dlopen: { parameters: ["buffer", "i32"], result: "address", optional: true },
+  dlsym: { parameters: ["address", "buffer"], result: "address", optional: true },
+  dlerror: { parameters: [], result: "address", optional: true },
+  madvise: { parameters: ["address", "u64", "i32"], result: "i32", optional: true },
+} as const satisfies Symbols;
+
+/** The C library's functions that the project uses. */
+export type LibC = Library<typeof symbols>;
+
+/** How the C library is found. */
+export const spec: LibrarySpec<typeof symbols> = {
+  name: "libc",
+  env: "TNP_LIBC",
+  names: {
+    linux: ["libc.so.6", "libc.so", "libc.musl-x86_64.so.1", "libc.musl-aarch64.so.1"],
+    darwin: ["libSystem.B.dylib"],
+    win32: ["ucrtbase.dll", "msvcrt.dll"],
+  },
+  symbols,
+  install: "it is part of the operating system",
+};
+
+let library: LibC | undefined;
+
+/** The C library, opened once. */
+export function libc(): LibC {
+  library ??= load(spec);
+  return library;
+}
+
+/** dlopen's flags on Linux. */
+export const RTLD = { LAZY: 1, NOW: 2, GLOBAL: 0x100, NODELETE: 0x1000 } as const;
+
+/**
+ * Opens a library by the loader itself, with flags that the runtimes do not offer.
+ *
+ * @param path The library's name or path.
+ * @param flags Of `RTLD`; Linux only.
+ * @returns The handle.
+ * @throws NativeError with the loader's message.
+ */
+export function dlopen(path: string, flags: number): number {
+  const { dlopen, dlerror } = libc().symbols;
+  if (dlopen === undefined || dlerror === undefined) throw new NativeError("dlopen", -1, `absent on ${platform}`);
+  const handle = toNumber(dlopen(cstring(path), flags));
+  if (handle === 0) throw new NativeError("dlopen", -1, "failed", readCString(dlerror()));
+  return handle;
+}

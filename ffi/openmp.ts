@@ -1,0 +1,56 @@
+import { NativeError } from "./errors.ts";
+import { dlopen, RTLD } from "./libc.ts";
+import { load } from "./load.ts";
+import { platform } from "./runtime.ts";
+import type { Library, LibrarySpec, Symbols } from "./types.ts";
+
+const symbols = {
+  omp_set_num_threads: { parameters: ["i32"], result: "void" },
+  omp_get_max_threads: { parameters: [], result: "i32" },
+} as const satisfies Symbols;
+
+/** The OpenMP pool that oneDNN and compiled kernels share. */
+export type OpenMP = Library<typeof symbols>;
+
+/** How the OpenMP runtime is found. */
+export const spec: LibrarySpec<typeof symbols> = {
+  name: "OpenMP",
+  env: "TNP_OPENMP",
+  names: {
+    linux: ["libgomp.so.1"],
+    darwin: ["libomp.dylib"],
+    win32: ["libgomp-1.dll", "libomp140.x86_64.dll", "vcomp140.dll"],
+  },
+  folders: ["/opt/homebrew/opt/libomp/lib", "/usr/local/opt/libomp/lib"],
+  symbols,
+  install: "apt install libgomp1",
+};
+
+let library: OpenMP | undefined;
+let pinned: boolean | undefined;
+
+/** The OpenMP runtime, opened once and pinned. */
+export function openmp(): OpenMP {
+  pinOpenMP();
+  library ??= load(spec);
+  return library;
+}
+
+/**
+ * Keeps libgomp loaded until the process ends, because Node and Deno unload libraries at exit while its threads still spin.
+ * Comes before anything that uses OpenMP is opened.
+ *
+ * @returns Whether libgomp is there.
+ */
+export function pinOpenMP(): boolean {
+  if (pinned !== undefined) return pinned;
+  if (platform !== "linux") return pinned = false;
+  try {
+    dlopen("libgomp.so.1", RTLD.NOW | RTLD.NODELETE);
+    return pinned = true;
+  } catch (error) {
+    // Without libgomp there is nothing to keep.
+    if (error instanceof NativeError) return pinned = false;
+    throw error;
+  }
+}
