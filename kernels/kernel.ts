@@ -170,7 +170,9 @@ export function exprKey(roots: readonly Expr[]): string {
 /** The key of a kernel from its other fields. */
 export function kernelKey(k: Omit<Kernel, "key" | "comment">): string {
   const array = (o: Operand | Output) =>
-    `${o.dtype}${o.components}${o.access[0]}${"virtual" in o ? `${o.virtual ? "v" : ""}${o.gathered || ""}` : ""}`;
+    `${o.dtype}${o.components}${o.access.slice(0, 2)}${
+      "virtual" in o ? `${o.virtual ? "v" : ""}${o.gathered || ""}` : ""
+    }`;
   const all = [...k.body, ...k.index, ...(k.epilogue ?? [])];
   const monoid = k.reduction
     ? `${k.reduction.name}:${k.reduction.init.map(String)}:${exprKey(k.reduction.combine)}`

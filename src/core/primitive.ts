@@ -142,14 +142,27 @@ export class Storage {
   }
 }
 
+/**
+ * One run of a user's function on placeholders (src/transform/tracing.ts). Nodes that belong to it have no value of their own: they are
+ * replayed by an interpreter.
+ */
+export interface Trace {
+  /** How many traces it lies in, itself included. */
+  readonly level: number;
+  /** Whether the function still runs; its nodes mean nothing afterwards. */
+  readonly open: boolean;
+}
+
 /** A value in the graph. */
 export class Node implements Aval {
   readonly shape: readonly number[];
   readonly dtype: DType;
   readonly size: number;
   readonly device: Device;
-  /** Depends on a placeholder: has no value of its own. */
+  /** Depends on a placeholder or belongs to a trace: has no value of its own. */
   readonly symbolic: boolean;
+  /** The innermost trace it belongs to; null outside all of them. */
+  trace: Trace | null;
   /** Takes part in promotion as a Python scalar would (a plain number given to a traced function). */
   weak = false;
 
@@ -171,7 +184,14 @@ export class Node implements Aval {
   /** Scratch for graph passes; meaningless between them. */
   mark = 0;
 
-  constructor(prim: Primitive | null, inputs: readonly Node[], params: unknown, aval: Aval, device: Device) {
+  constructor(
+    prim: Primitive | null,
+    inputs: readonly Node[],
+    params: unknown,
+    aval: Aval,
+    device: Device,
+    trace: Trace | null = null,
+  ) {
     this.prim = prim;
     this.inputs = inputs;
     this.params = params;
@@ -185,10 +205,12 @@ export class Node implements Aval {
     for (const x of inputs) {
       if (x.depth > depth) depth = x.depth;
       if (x.symbolic) symbolic = true;
+      if (x.trace !== null && (trace === null || x.trace.level > trace.level)) trace = x.trace;
       x.holders++;
     }
     this.depth = prim === null ? 0 : depth + 1;
-    this.symbolic = symbolic || (prim !== null && prim.name === "placeholder");
+    this.trace = trace;
+    this.symbolic = symbolic || trace !== null || (prim !== null && prim.name === "placeholder");
   }
 
   /** Whether its value lies in memory. */
@@ -229,11 +251,21 @@ export class Node implements Aval {
     this.prim = null;
     this.params = null;
     this.depth = 0;
-    for (const x of inputs) x.drop();
+    // A list rather than recursion: pending chains may be long.
+    for (const x of inputs) dropped.push(x);
+    if (dropping) return;
+    dropping = true;
+    try {
+      for (let x = dropped.pop(); x !== undefined; x = dropped.pop()) x.drop();
+    } finally {
+      dropping = false;
+    }
   }
 }
 
 const none: readonly Node[] = [];
+const dropped: Node[] = [];
+let dropping = false;
 
 /** Marks nodes that were given back. */
 const disposed: Primitive = {

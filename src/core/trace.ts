@@ -6,27 +6,46 @@
  * `tnp.vectorized_map`) are never computed, only replayed by an interpreter.
  * @module
  */
-import { DeviceError, DisposedError } from "../base/errors.ts";
+import { DeviceError, DisposedError, TracerError } from "../base/errors.ts";
 import type { Device } from "../device/device.ts";
-import { type Aval, isDisposed, Node, type Primitive, type Storage } from "./primitive.ts";
+import { type Aval, isDisposed, Node, type Primitive, type Storage, type Trace } from "./primitive.ts";
 
 export { isDisposed, Node, Storage } from "./primitive.ts";
+export type { Trace } from "./primitive.ts";
+
+/** The key under which something that stands for a node, such as a variable, gives it. */
+export const toNode: unique symbol = Symbol("tnp.toNode");
+
+/** A value that stands for a node wherever arrays are accepted. */
+export interface NodeSource {
+  [toNode](): Node;
+}
 
 /** Something that sees every bound node: a tape. */
 export interface Recorder {
   record(node: Node, prim: Primitive, inputs: readonly Node[], params: unknown): void;
+  /** Sees that a variable was read. */
+  read?(variable: object, node: Node): void;
+  /** Whether it follows this node. */
+  watches?(node: Node): boolean;
 }
 
 /** The graph's hooks and limits; set by the transforms, read by `bind`. */
 export const context: {
   /** Active tapes, outermost first. */
   recorders: Recorder[];
+  /** Running traces, outermost first. */
+  traces: readonly Trace[];
+  /** The innermost trace to which everything bound belongs, whether or not it depends on a placeholder: a traced function. */
+  stage: Trace | null;
   /** Computes nodes; installed by src/transform/evaluate.ts. */
   evaluate: (roots: readonly Node[]) => void;
   /** A pending chain longer than this is computed when it is handed to the user, so that a loop that never reads stays bounded. */
   depthLimit: number;
 } = {
   recorders: [],
+  traces: [],
+  stage: null,
   evaluate: () => {
     throw new DeviceError("evaluate: no evaluator is installed");
   },
@@ -47,6 +66,11 @@ export function bind<P>(prim: Primitive<P>, inputs: readonly Node[], params: P, 
   let home = device;
   for (const x of inputs) {
     if (isDisposed(x)) throw new DisposedError(`${prim.name}: an argument was used after dispose()`);
+    if (x.trace !== null && !x.trace.open) {
+      throw new TracerError(
+        `${prim.name}: a traced array was used after its tnp.function or tnp.vectorized_map had ended; return it from the function`,
+      );
+    }
     if (home === undefined) home = x.device;
     else if (x.device !== home) {
       throw new DeviceError(
@@ -56,7 +80,7 @@ export function bind<P>(prim: Primitive<P>, inputs: readonly Node[], params: P, 
   }
   if (home === undefined) throw new DeviceError(`${prim.name}: no device given`);
   const p = prim as Primitive;
-  const node = new Node(p, inputs, params, p.infer(inputs, params), home);
+  const node = new Node(p, inputs, params, p.infer(inputs, params), home, context.stage);
   const { recorders } = context;
   for (let i = 0; i < recorders.length; i++) recorders[i]!.record(node, p, inputs, params);
   return node;

@@ -1,0 +1,293 @@
+/**
+ * Host memory. Arrays live in ordinary `ArrayBuffer`s, so the collector owns them: a loop that never gives anything back stays
+ * bounded. Small blocks are bumped out of slabs; large ones that are given back are kept by size class and handed out again.
+ * @module
+ */
+import { type DType, dtypes, type TypedArray, typedArrays } from "../base/dtype.ts";
+import { DeviceError, DisposedError, OutOfMemoryError } from "../base/errors.ts";
+import type { Buffer, Device, MemoryStats } from "./device.ts";
+
+/** Every block starts at a multiple of this where addresses are known. */
+const ALIGN = 64;
+/** Blocks up to this size come out of slabs. */
+const SMALL = 4096;
+const SLAB = 64 << 10;
+
+/** What the collector takes along with an ArrayBuffer that was not given back by hand. */
+interface Account {
+  bytes: number;
+  count: number;
+}
+
+/** An `ArrayBuffer` with its typed arrays and its native address, each made once. */
+export class HostMemory {
+  readonly buffer: ArrayBuffer;
+  /** First byte used: past what alignment skips. Typed arrays and the address start here. */
+  readonly start: number;
+  readonly byteLength: number;
+  /** Null for memory of the user. */
+  readonly account: Account | null;
+  readonly #views: (TypedArray | undefined)[] = [];
+  #address: number;
+
+  constructor(buffer: ArrayBuffer, start: number, byteLength: number, account: Account | null, address = 0) {
+    this.buffer = buffer;
+    this.start = start;
+    this.byteLength = byteLength;
+    this.account = account;
+    this.#address = address;
+  }
+
+  /** The memory as elements of a dtype (complex: two scalars an element). */
+  view(dtype: DType): TypedArray {
+    const { code } = dtypes[dtype];
+    return this.#views[code] ??= this.#makeView(dtype);
+  }
+
+  #makeView(dtype: DType): TypedArray {
+    const make = typedArrays[dtype];
+    return new make(this.buffer, this.start, Math.floor(this.byteLength / make.BYTES_PER_ELEMENT));
+  }
+
+  /** The native address of `start`. The memory must stay referenced while native code uses it. */
+  address(addressOf: (view: ArrayBufferView) => number): number {
+    return this.#address ||= addressOf(this.view("uint8"));
+  }
+}
+
+/** A block of host memory. */
+export class HostBuffer implements Buffer {
+  readonly device: Device;
+  readonly byteLength: number;
+  /** Bytes from the start of its memory. */
+  readonly byteOffset: number;
+  #memory: HostMemory | null;
+  readonly #arena: Arena | null;
+
+  constructor(device: Device, memory: HostMemory, byteOffset: number, byteLength: number, arena: Arena | null) {
+    this.device = device;
+    this.#memory = memory;
+    this.byteOffset = byteOffset;
+    this.byteLength = byteLength;
+    this.#arena = arena;
+  }
+
+  /** The memory the block lies in. @throws DisposedError after release */
+  get memory(): HostMemory {
+    const memory = this.#memory;
+    if (memory === null) throw new DisposedError("buffer: memory was used after it was given back");
+    return memory;
+  }
+
+  get released(): boolean {
+    return this.#memory === null;
+  }
+
+  /** The bytes of the block. */
+  bytes(byteOffset = 0, byteLength: number = this.byteLength - byteOffset): Uint8Array<ArrayBuffer> {
+    if (byteOffset < 0 || byteLength < 0 || byteOffset + byteLength > this.byteLength) {
+      throw new DeviceError(
+        `buffer: bytes ${byteOffset} to ${byteOffset + byteLength} are outside a block of ${this.byteLength}`,
+      );
+    }
+    const { buffer, start } = this.memory;
+    return new Uint8Array(buffer, start + this.byteOffset + byteOffset, byteLength);
+  }
+
+  release(): void {
+    const memory = this.#memory;
+    if (memory === null) throw new DisposedError("release: this memory was given back already");
+    this.#memory = null;
+    this.#arena?.recycle(memory, this.byteOffset, this.byteLength);
+  }
+}
+
+/**
+ * A buffer over memory of the user (`asarray` with `copy: false`); giving it back leaves that memory alone.
+ *
+ * @param device the device it counts as memory of
+ * @param memory the user's memory
+ * @param byteOffset where it begins; a multiple of the itemsize it will be read as
+ * @param byteLength its bytes
+ * @returns the buffer
+ */
+export function hostBuffer(device: Device, memory: ArrayBuffer, byteOffset: number, byteLength: number): HostBuffer {
+  return new HostBuffer(device, new HostMemory(memory, byteOffset, byteLength, null), 0, byteLength, null);
+}
+
+/** The size class of a large block: at most an eighth larger, so that blocks of nearly equal size serve one another. */
+export function sizeClass(byteLength: number): number {
+  const grain = Math.max(SMALL, 2 ** (Math.floor(Math.log2(byteLength)) - 3));
+  return Math.ceil(byteLength / grain) * grain;
+}
+
+/** The host memory of one device. */
+export class Arena {
+  readonly #device: Device;
+  #addressOf: ((view: ArrayBufferView) => number) | null = null;
+  #live = 0;
+  #peak = 0;
+  #cached = 0;
+  #count = 0;
+  #limit = 256 << 20;
+  /** Blocks given back, by size class, newest last. */
+  readonly #free = new Map<number, HostMemory[]>();
+  /** The same blocks, oldest first. */
+  readonly #age = new Set<HostMemory>();
+  #slab: HostMemory | null = null;
+  #top = 0;
+  /** Keeps the counters right for what the collector takes; holds no memory itself. */
+  readonly #collected = new FinalizationRegistry<Account>((account) => {
+    this.#live -= account.bytes;
+    this.#count -= account.count;
+  });
+
+  constructor(device: Device) {
+    this.#device = device;
+  }
+
+  /** From now on large blocks are aligned by their addresses. */
+  align(addressOf: (view: ArrayBufferView) => number): void {
+    if (this.#addressOf !== null) return;
+    this.#addressOf = addressOf;
+    this.#slab = null;
+  }
+
+  /** Bytes of given-back blocks that are kept. */
+  get limit(): number {
+    return this.#limit;
+  }
+
+  set limit(bytes: number) {
+    this.#limit = bytes;
+    this.trim(bytes);
+  }
+
+  /**
+   * A block of at least `byteLength` bytes, uninitialised.
+   *
+   * @throws OutOfMemoryError telling what is live, after everything kept was let go
+   */
+  allocate(byteLength: number): HostBuffer {
+    if (byteLength <= SMALL) return this.#small(byteLength);
+    const size = sizeClass(byteLength);
+    const memory = this.#take(size) ?? this.#fresh(size, byteLength);
+    const account = memory.account!;
+    account.bytes = memory.byteLength;
+    account.count = 1;
+    this.#add(memory.byteLength);
+    return new HostBuffer(this.#device, memory, 0, memory.byteLength, this);
+  }
+
+  /** Takes a block back; called by `HostBuffer.release`. */
+  recycle(memory: HostMemory, byteOffset: number, byteLength: number): void {
+    const account = memory.account!;
+    account.bytes -= byteLength;
+    account.count--;
+    this.#live -= byteLength;
+    this.#count--;
+    if (byteLength <= SMALL) {
+      if (memory !== this.#slab) return;
+      // The newest block goes back onto the bump pointer, and so does a slab with nothing left in it.
+      if (account.count === 0) this.#top = 0;
+      else if (byteOffset + byteLength === this.#top) this.#top = byteOffset;
+      return;
+    }
+    const size = memory.byteLength;
+    if (size > this.#limit) return;
+    const list = this.#free.get(size);
+    if (list === undefined) this.#free.set(size, [memory]);
+    else list.push(memory);
+    this.#age.add(memory);
+    this.#cached += size;
+    if (this.#cached > this.#limit) this.trim(this.#limit);
+  }
+
+  /** Lets go of kept blocks, oldest first, until at most `bytes` are kept. */
+  trim(bytes = 0): void {
+    for (const memory of this.#age) {
+      if (this.#cached <= bytes) break;
+      const size = memory.byteLength;
+      const list = this.#free.get(size)!;
+      list.splice(list.indexOf(memory), 1);
+      if (list.length === 0) this.#free.delete(size);
+      this.#age.delete(memory);
+      this.#cached -= size;
+    }
+  }
+
+  /** Counters in bytes. Within one synchronous stretch `live` and `count` include what only the collector will give back. */
+  stats(): MemoryStats {
+    return { live: this.#live, peak: this.#peak, cached: this.#cached, count: this.#count };
+  }
+
+  #add(bytes: number): void {
+    this.#count++;
+    this.#live += bytes;
+    if (this.#live > this.#peak) this.#peak = this.#live;
+  }
+
+  #small(byteLength: number): HostBuffer {
+    const size = Math.max(ALIGN, Math.ceil(byteLength / ALIGN) * ALIGN);
+    let slab = this.#slab;
+    if (slab === null || this.#top + size > slab.byteLength) {
+      slab = this.#slab = this.#fresh(SLAB, SLAB);
+      this.#top = 0;
+    }
+    const at = this.#top;
+    this.#top = at + size;
+    const account = slab.account!;
+    account.bytes += size;
+    account.count++;
+    this.#add(size);
+    return new HostBuffer(this.#device, slab, at, size, this);
+  }
+
+  /** A kept block of this class or one at most a quarter larger. */
+  #take(size: number): HostMemory | undefined {
+    if (this.#cached < size) return undefined;
+    for (let c = size; c <= size * 1.25; c = sizeClass(c + 1)) {
+      const list = this.#free.get(c);
+      if (list === undefined) continue;
+      const memory = list.pop()!;
+      if (list.length === 0) this.#free.delete(c);
+      this.#age.delete(memory);
+      this.#cached -= c;
+      return memory;
+    }
+    return undefined;
+  }
+
+  #fresh(size: number, asked: number): HostMemory {
+    const addressOf = this.#addressOf;
+    const buffer = this.#arrayBuffer(addressOf === null ? size : size + ALIGN, asked);
+    let start = 0, address = 0;
+    if (addressOf !== null) {
+      address = addressOf(new Uint8Array(buffer));
+      start = (ALIGN - address % ALIGN) % ALIGN;
+      address += start;
+    }
+    const account: Account = { bytes: 0, count: 0 };
+    this.#collected.register(buffer, account);
+    return new HostMemory(buffer, start, size, account, address);
+  }
+
+  #arrayBuffer(byteLength: number, asked: number): ArrayBuffer {
+    try {
+      return new ArrayBuffer(byteLength);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+    }
+    this.trim();
+    try {
+      return new ArrayBuffer(byteLength);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      const { live, count } = this.stats();
+      throw new OutOfMemoryError(
+        `allocate: ${this.#device.name} has no memory for ${asked} bytes; ${live} bytes are live in ${count} blocks`,
+        { cause: error },
+      );
+    }
+  }
+}

@@ -1,0 +1,202 @@
+/**
+ * The compiled kernels kept on disk, from process to process.
+ *
+ * The folder is the user's own (0700); one that is a link, belongs to somebody else or can be written by others is refused, because
+ * what lies in it is executed. Entries are written under another name and renamed, so processes at once do not disturb each other,
+ * and end in a digest, so a damaged one is found out and made again.
+ * @module
+ */
+import { createHash, randomBytes } from "node:crypto";
+import {
+  appendFileSync,
+  chmodSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { isAbsolute, join } from "node:path";
+import process from "node:process";
+import { env, permission, platform } from "../../ffi/runtime.ts";
+import { debug, warnOnce } from "../base/debug.ts";
+
+const DIGEST = 32;
+
+/** The hexadecimal SHA-256 of some texts. */
+export function digest(...texts: readonly string[]): string {
+  const hash = createHash("sha256");
+  for (const text of texts) hash.update(text).update("\0");
+  return hash.digest("hex");
+}
+
+/** The folder for temporary files, found without asking for permission. */
+export function temporaryFolder(): string {
+  return env("TMPDIR") ?? env("TEMP") ?? env("TMP") ?? (platform === "win32" ? "C:\\Windows\\Temp" : "/tmp");
+}
+
+/** Why a folder may not hold code that will be executed; null if it may. */
+function refusal(folder: string): string | null {
+  const stat = lstatSync(folder);
+  if (stat.isSymbolicLink()) return "it is a symbolic link";
+  if (!stat.isDirectory()) return "it is not a folder";
+  if (platform === "win32") return null;
+  if (stat.mode & 0o022) return `others may write to it (mode ${(stat.mode & 0o777).toString(8)})`;
+  // The owner of a file made here tells who this process is, with no permission to ask for.
+  const test = join(folder, `tmp-${randomBytes(9).toString("hex")}`);
+  try {
+    writeFileSync(test, "", { mode: 0o600, flag: "wx" });
+    const user = lstatSync(test).uid;
+    return user === stat.uid ? null : `it belongs to user ${stat.uid}, not to user ${user}`;
+  } catch (error) {
+    return `it cannot be written (${error instanceof Error ? error.message : error})`;
+  } finally {
+    rmSync(test, { force: true });
+  }
+}
+
+/** The folder that is asked for: `TNP_CACHE_DIR`, `$XDG_CACHE_HOME/tnp`, or `~/.cache/tnp`; null where none is named. */
+function wantedFolder(): string | null {
+  const own = env("TNP_CACHE_DIR");
+  if (own !== undefined) return isAbsolute(own) ? own : join(process.cwd(), own);
+  const base = env("XDG_CACHE_HOME") ?? (platform === "win32" ? env("LOCALAPPDATA") : undefined);
+  if (base !== undefined && isAbsolute(base)) return join(base, "tnp");
+  const home = env("HOME") ?? env("USERPROFILE");
+  return home === undefined ? null : join(home, ".cache", "tnp");
+}
+
+/** Compiled kernels by key. */
+export class KernelCache {
+  readonly folder: string;
+  /** Whether it lasts beyond the process. */
+  readonly lasting: boolean;
+
+  constructor(folder: string, lasting: boolean) {
+    this.folder = folder;
+    this.lasting = lasting;
+  }
+
+  /** The library of a key, or null; a damaged one is removed. */
+  find(key: string): string | null {
+    const path = this.path(key, "so");
+    let bytes: Uint8Array;
+    try {
+      bytes = readFileSync(path);
+    } catch {
+      return null;
+    }
+    const body = bytes.subarray(0, -DIGEST);
+    if (bytes.length > DIGEST && createHash("sha256").update(body).digest().equals(bytes.subarray(-DIGEST))) {
+      return path;
+    }
+    this.remove(key);
+    return null;
+  }
+
+  /** Where a file of a key lies. */
+  path(key: string, extension: string): string {
+    return join(this.folder, `${key}.${extension}`);
+  }
+
+  /** A name in the folder that no other process uses. */
+  temporary(extension: string): string {
+    return join(this.folder, `tmp-${randomBytes(9).toString("hex")}.${extension}`);
+  }
+
+  /**
+   * Takes a compiled library in.
+   *
+   * @param file the compiler's output, in the folder; moved
+   * @param source the text it came from; moved as well
+   * @returns where the library lies now
+   */
+  store(key: string, file: string, source: string): string {
+    const body = readFileSync(file);
+    appendFileSync(file, createHash("sha256").update(body).digest());
+    chmodSync(file, 0o700);
+    const path = this.path(key, "so");
+    renameSync(source, this.path(key, "c"));
+    renameSync(file, path);
+    return path;
+  }
+
+  /** Keeps a small text; failing to is no error. */
+  remember(name: string, text: string): void {
+    const file = this.temporary("txt");
+    try {
+      writeFileSync(file, `${digest(text)}\n${text}`, { mode: 0o600 });
+      renameSync(file, this.path(name, "txt"));
+    } catch {
+      rmSync(file, { force: true });
+    }
+  }
+
+  /** A text kept by `remember`, or null. */
+  recall(name: string): string | null {
+    try {
+      const [sum, ...rest] = readFileSync(this.path(name, "txt"), "utf8").split("\n");
+      const text = rest.join("\n");
+      return sum === digest(text) ? text : null;
+    } catch {
+      return null;
+    }
+  }
+
+  /** Forgets a key. */
+  remove(key: string): void {
+    for (const extension of ["so", "c"]) {
+      try {
+        unlinkSync(this.path(key, extension));
+      } catch {
+        // Another process was faster, or there is none.
+      }
+    }
+  }
+}
+
+/** A folder of this process alone, removed at its end. */
+function privateFolder(): KernelCache | null {
+  const base = temporaryFolder();
+  if (!permission("write", base) || !permission("read", base)) return null;
+  try {
+    const folder = mkdtempSync(join(realpathSync(base), "tnp-"));
+    chmodSync(folder, 0o700);
+    process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+    return new KernelCache(folder, false);
+  } catch {
+    return null;
+  }
+}
+
+let cache: { readonly wanted: string | null; readonly cache: KernelCache | null } | undefined;
+
+/**
+ * The cache of this process: the user's folder; where that is refused (with one warning) or cannot be written, a private one for
+ * this process; null where nothing can be written at all.
+ */
+export function kernelCache(): KernelCache | null {
+  const wanted = wantedFolder();
+  if (cache === undefined || cache.wanted !== wanted) cache = { wanted, cache: openCache(wanted) };
+  return cache.cache;
+}
+
+function openCache(folder: string | null): KernelCache | null {
+  if (folder === null || !permission("read", folder) || !permission("write", folder)) return privateFolder();
+  try {
+    if (!existsSync(folder)) mkdirSync(folder, { recursive: true, mode: 0o700 });
+    const reason = refusal(folder);
+    if (reason !== null) {
+      warnOnce(`the kernel cache ${folder} is not used: ${reason}; set TNP_CACHE_DIR to a folder of your own`);
+      return privateFolder();
+    }
+    return new KernelCache(folder, true);
+  } catch (error) {
+    debug("engines", `the kernel cache ${folder} cannot be made: ${error instanceof Error ? error.message : error}`);
+    return privateFolder();
+  }
+}

@@ -1,0 +1,101 @@
+/**
+ * Device `CPU:0`. Work is done during the call, so its stream is always idle.
+ * @module
+ */
+import { available } from "../../ffi/open.ts";
+import { addressOf } from "../../ffi/mem.ts";
+import type { Kernel, Routine } from "../../kernels/kernel.ts";
+import { Arena, type HostBuffer } from "./arena.ts";
+import { type CpuConfig, cpuConfig, setCpuConfig } from "./config.ts";
+import type { Buffer, Callable, Device, Executable, MemoryStats } from "./device.ts";
+import { hostOf } from "./host.ts";
+import { KernelRunner } from "./kernel_runner.ts";
+import { forgetToolchain } from "./native.ts";
+import { makeRoutine } from "./routines.ts";
+
+/** From this size on blocks are worth aligning, so the address of memory is asked for. */
+const LARGE = 256 << 10;
+
+/** The CPU as a device. */
+export class CpuDevice implements Device {
+  readonly name = "CPU:0";
+  readonly type = "CPU";
+  readonly arena: Arena = new Arena(this);
+  readonly #kernels = new Map<string, { readonly runner: KernelRunner; readonly run: Executable }>();
+  readonly #routines = new Map<string, Callable>();
+  #aligned = false;
+
+  allocate(byteLength: number): HostBuffer {
+    if (byteLength >= LARGE && !this.#aligned) {
+      this.#aligned = true;
+      if (cpuConfig().engine !== "js" && available().ok) this.arena.align(addressOf);
+    }
+    return this.arena.allocate(byteLength);
+  }
+
+  /** The runner of a kernel: what `kernel` gives, and more. */
+  runner(kernel: Kernel): KernelRunner {
+    return this.#entry(kernel).runner;
+  }
+
+  kernel(kernel: Kernel): Executable {
+    return this.#entry(kernel).run;
+  }
+
+  routine(routine: Routine): Callable {
+    let call = this.#routines.get(routine.key);
+    if (call === undefined) this.#routines.set(routine.key, call = makeRoutine(this, routine));
+    return call;
+  }
+
+  write(buffer: Buffer, byteOffset: number, bytes: Uint8Array): void {
+    hostOf(buffer).bytes(byteOffset, bytes.byteLength).set(bytes);
+  }
+
+  read(buffer: Buffer, byteOffset: number, byteLength: number): Uint8Array<ArrayBuffer> {
+    const bytes = new Uint8Array(new ArrayBuffer(byteLength));
+    bytes.set(hostOf(buffer).bytes(byteOffset, byteLength));
+    return bytes;
+  }
+
+  async readAsync(buffer: Buffer, byteOffset: number, byteLength: number): Promise<Uint8Array<ArrayBuffer>> {
+    return await Promise.resolve(this.read(buffer, byteOffset, byteLength));
+  }
+
+  synchronize(): void {}
+
+  memoryStats(): MemoryStats {
+    return this.arena.stats();
+  }
+
+  /** Forgets kernels and routines, so that the next launches choose their engines anew. */
+  forget(): void {
+    this.#kernels.clear();
+    this.#routines.clear();
+  }
+
+  #entry(kernel: Kernel) {
+    let entry = this.#kernels.get(kernel.key);
+    if (entry === undefined) {
+      const runner = new KernelRunner(kernel);
+      entry = { runner, run: (launch) => runner.run(launch) };
+      this.#kernels.set(kernel.key, entry);
+    }
+    return entry;
+  }
+}
+
+/** The one CPU device. */
+export const cpu: CpuDevice = new CpuDevice();
+
+/**
+ * Changes settings of the CPU device; compiler and cache folder are looked for again, kernels and routines choose their engines anew.
+ *
+ * @param changes what to change; `null` goes back to the settings of the environment
+ */
+export function configureCpu(changes: Partial<CpuConfig> | null): void {
+  setCpuConfig(changes);
+  cpu.arena.limit = cpuConfig().cacheLimit;
+  forgetToolchain();
+  cpu.forget();
+}

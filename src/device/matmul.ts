@@ -1,0 +1,160 @@
+/**
+ * The routine `matmul` on the CPU: oneDNN or OpenBLAS where they are and do the dtype, generated kernels or JavaScript elsewhere.
+ * @module
+ */
+import { addressOf, native } from "../../ffi/mem.ts";
+import type { Routine } from "../../kernels/kernel.ts";
+import { type DType, dtypeInfo } from "../base/dtype.ts";
+import type { ArrayArg, Buffer, Call, Callable } from "./device.ts";
+import { convert, densify, EpilogueRunner, temporary } from "./epilogue.ts";
+import { copyArray, type Host, hostArray, hostOf } from "./host.ts";
+import { onednn, openblas } from "./libraries.ts";
+import { matmulDnnl, postOps, type Step } from "./matmul_dnnl.ts";
+import { matmulJs } from "./matmul_js.ts";
+import { matmulKernel } from "./matmul_kernel.ts";
+import { forEachBatch, layoutOf, type Problem, problemOf } from "./matmul_problem.ts";
+
+/** Up to this many multiplications a call into a library costs more than JavaScript. */
+const TINY = 2048;
+/** Nanoseconds of one multiplication in JavaScript; BigInts are slow. */
+const JS_COST = 1;
+const JS_COST_WIDE = 40;
+
+const BLAS = { float32: "s", float64: "d", complex64: "c", complex128: "z" } as const;
+
+/** Multiplies by OpenBLAS; false where it cannot. */
+function runBlas(dtype: keyof typeof BLAS, problem: Problem): boolean {
+  const library = openblas.get();
+  if (library === null) return false;
+  const { m, n, k, batch, steps } = problem;
+  const a = layoutOf(problem.a, m, k), b = layoutOf(problem.b, k, n), out = layoutOf(problem.out, m, n);
+  if (a === null || b === null || out === null) return false;
+  const { itemsize } = dtypeInfo(dtype), type = BLAS[dtype];
+  const bases = [problem.a, problem.b, problem.out].map(({ arg }) => {
+    const host = hostOf(arg.buffer);
+    return host.memory.address(addressOf) + host.byteOffset + arg.offset * itemsize;
+  });
+  forEachBatch(batch, steps, (offsets) => {
+    const [x, y, z] = bases.map((base, i) => native(base + offsets[i]! * itemsize)) as [number, number, number];
+    const [ta, tb] = [a.transposed, b.transposed];
+    // A transposed result is the product of the transposes the other way round.
+    if (out.transposed) {
+      library.gemm(type, tb ? "n" : "t", ta ? "n" : "t", n, m, k, y, b.lead, x, a.lead, z, out.lead);
+    } else {
+      library.gemm(type, ta ? "t" : "n", tb ? "t" : "n", m, n, k, x, a.lead, y, b.lead, z, out.lead);
+    }
+  });
+  return true;
+}
+
+/** An input that libraries can take: itself, or a dense copy that is added to `copies`. */
+function takeable(host: Host, arg: ArrayArg, dtype: DType, to: DType, copies: Buffer[]): ArrayArg {
+  const shape = arg.shape!, axes = shape.length - 2;
+  const matrix = { arg, row: arg.strides[axes]!, column: arg.strides[axes + 1]! };
+  const fits = layoutOf(matrix, shape[axes]!, shape[axes + 1]!) !== null;
+  const forward = arg.strides.every((step, d) => d >= axes || step >= 0 || shape[d] === 1);
+  if (fits && forward && dtype === to) return arg;
+  const once = { ...arg, shape: shape.map((size, d) => d < axes && arg.strides[d] === 0 ? 1 : size) };
+  const copy = densify(host, once, dtype, to);
+  copies.push(copy.buffer);
+  return copy;
+}
+
+/** out = a @ b in one dtype; `chain` and `operands` are an epilogue that oneDNN may do. Tells whether it did the epilogue too. */
+function multiply(host: Host, dtype: DType, call: Call, chain: readonly Step[] | null): boolean {
+  const { inputs: [a, b], output: out } = call as Call & { readonly inputs: readonly [ArrayArg, ArrayArg] };
+  const problem = problemOf(a, b, out);
+  if (problem.k === 0 || problem.work <= TINY) {
+    multiplyJs(dtype, problem);
+    return false;
+  }
+  const half = dtype === "bfloat16" || dtype === "float16";
+  const library = dtype === "float32" || half ? onednn.get() : null;
+  const blas = Object.hasOwn(BLAS, dtype) ? openblas.get() : null;
+  if (library !== null || blas !== null) {
+    const copies: Buffer[] = [];
+    try {
+      const x = takeable(host, a, dtype, dtype, copies), y = takeable(host, b, dtype, dtype, copies);
+      if (library !== null) {
+        if (chain !== null && chain.length > 0) {
+          const whole = problemOf(x, y, out, call.operands.map((operand) => operand.strides));
+          if (matmulDnnl(library, dtype as "float32", whole, chain, call.operands)) return true;
+        }
+        if (matmulDnnl(library, dtype as "float32", problemOf(x, y, out), [], [])) return false;
+      }
+      if (blas !== null && runBlas(dtype as keyof typeof BLAS, problemOf(x, y, out))) return false;
+    } finally {
+      for (const buffer of copies) buffer.release();
+    }
+  }
+  if (half && out.strides.at(-1) === 1 && (library !== null || openblas.get() !== null)) {
+    multiplyAsFloat32(host, dtype, a, b, out);
+    return false;
+  }
+  const { scalar, components, itemsize, kind } = dtypeInfo(dtype);
+  const ns = problem.work * (kind !== "f" && itemsize === 8 ? JS_COST_WIDE : JS_COST);
+  if (components === 1 && matmulKernel(host, scalar, problem, ns)) return false;
+  multiplyJs(dtype, problem);
+  return false;
+}
+
+function multiplyAsFloat32(host: Host, dtype: DType, a: ArrayArg, b: ArrayArg, out: ArrayArg): void {
+  const copies: Buffer[] = [];
+  try {
+    const inputs = [takeable(host, a, dtype, "float32", copies), takeable(host, b, dtype, "float32", copies)];
+    const output = temporary(host, out.shape!, "float32");
+    copies.push(output.buffer);
+    multiply(host, "float32", { inputs, output, operands: [], scalars: [] }, null);
+    convert(host, output, "float32", out, dtype);
+  } finally {
+    for (const buffer of copies) buffer.release();
+  }
+}
+
+function multiplyJs(dtype: DType, problem: Problem): void {
+  const [a, b, out] = [problem.a, problem.b, problem.out].map((x) => hostArray(x.arg, dtype));
+  forEachBatch(problem.batch, problem.steps, (offsets) => {
+    const at = [a!.offset + offsets[0]!, b!.offset + offsets[1]!, out!.offset + offsets[2]!] as const;
+    matmulJs(a!, b!, out!, problem.m, problem.n, problem.k, at);
+  });
+}
+
+/**
+ * The callable of a matmul: inputs `[batch.., m, k]` and `[batch.., k, n]`, output `[batch.., m, n]`, of one dtype and any strides;
+ * batch axes that an input lacks, or where it has length 1, repeat it.
+ */
+export function matmul(host: Host, routine: Routine): Callable {
+  const dtype = routine.dtypes.at(-1) as DType;
+  if (routine.epilogue === null) {
+    return (call) => {
+      withUnitOutput(host, dtype, call, (output) => void multiply(host, dtype, { ...call, output }, null));
+    };
+  }
+  const epilogue = new EpilogueRunner(host, routine.epilogue, dtype, routine.comment);
+  const chain = dtype === "float32" ? postOps(routine.epilogue) : null;
+  return (call) => {
+    const inPlace = epilogue.inPlace && call.output.strides.at(-1) === 1;
+    const result = inPlace ? call.output : temporary(host, call.output.shape!, dtype);
+    try {
+      const done = multiply(host, dtype, { ...call, output: result }, inPlace ? chain : null);
+      if (!done) epilogue.run(result, call);
+    } finally {
+      if (result !== call.output) result.buffer.release();
+    }
+  };
+}
+
+/** Gives an output that libraries can write to, and copies it to where it should be. */
+function withUnitOutput(host: Host, dtype: DType, call: Call, run: (output: ArrayArg) => void): void {
+  const { output } = call, shape = output.shape!;
+  const axes = shape.length - 2;
+  const matrix = { arg: output, row: output.strides[axes]!, column: output.strides[axes + 1]! };
+  if (layoutOf(matrix, shape[axes]!, shape[axes + 1]!) !== null) return run(output);
+  const result = temporary(host, shape, dtype);
+  try {
+    run(result);
+    copyArray(hostArray(result, dtype), hostArray(output, dtype));
+  } finally {
+    result.buffer.release();
+  }
+}

@@ -1,0 +1,46 @@
+/**
+ * The routines of the CPU, by name.
+ * @module
+ */
+import type { Routine, RoutineName } from "../../kernels/kernel.ts";
+import type { DType } from "../base/dtype.ts";
+import { DeviceError } from "../base/errors.ts";
+import type { Callable } from "./device.ts";
+import { type Host, hostArray } from "./host.ts";
+import { matmul } from "./matmul.ts";
+import { searchSorted, sortRows } from "./sort.ts";
+
+type Maker = (host: Host, routine: Routine) => Callable;
+
+/** Without epilogue: these are not followed by one. */
+function plain(routine: Routine, callable: Callable): Callable {
+  if (routine.epilogue !== null) throw new DeviceError(`${routine.name}: got an epilogue, expected none`);
+  return callable;
+}
+
+const dtypeOf = (routine: Routine, i: number): DType => routine.dtypes.at(i) as DType;
+
+const makers = {
+  matmul,
+  // One input `[.., n]`, output of its shape; sorted along the last axis.
+  sort: (_host, routine) =>
+    plain(routine, ({ inputs, output }) => {
+      sortRows(hostArray(inputs[0]!, dtypeOf(routine, 0)), hostArray(output, dtypeOf(routine, -1)), false);
+    }),
+  // The same with int64 positions.
+  argsort: (_host, routine) =>
+    plain(routine, ({ inputs, output }) => {
+      sortRows(hostArray(inputs[0]!, dtypeOf(routine, 0)), hostArray(output, "int64"), true);
+    }),
+  // A sorted vector and values of its dtype; int64 positions of the values' shape; params.side is "left" or "right".
+  searchsorted: (_host, routine) =>
+    plain(routine, ({ inputs, output }) => {
+      const dtype = dtypeOf(routine, 0), right = routine.params["side"] === "right";
+      searchSorted(hostArray(inputs[0]!, dtype), hostArray(inputs[1]!, dtype), hostArray(output, "int64"), right);
+    }),
+} as const satisfies Record<RoutineName, Maker>;
+
+/** The callable of a routine. */
+export function makeRoutine(host: Host, routine: Routine): Callable {
+  return makers[routine.name](host, routine);
+}

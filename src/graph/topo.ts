@@ -1,0 +1,288 @@
+/**
+ * Walks a pending graph once, from its roots to its leaves, without recursion, and writes down its structure as numbers: the key
+ * under which plans are kept. Values of plain numbers are not part of it.
+ * @module
+ */
+import { type DType, dtypeInfo } from "../base/dtype.ts";
+import { TracerError } from "../base/errors.ts";
+import type { Device } from "../device/device.ts";
+import type { Primitive } from "../core/primitive.ts";
+import type { Node } from "../core/trace.ts";
+
+/** What a plan must know of a node besides its structure; a sum of these. */
+export const flags = {
+  /** Its value is asked for. */
+  root: 1,
+  /** Somebody outside this evaluation can still ask for it. */
+  held: 2,
+  /** It was computed before without being stored. */
+  again: 4,
+} as const;
+
+const LEAF = -1,
+  INPUT = -2,
+  OBJECT = -3,
+  ARRAY = -4,
+  TEXT = -5,
+  NULL = -6,
+  TRUE = -7,
+  FALSE = -8,
+  FLOAT = -9,
+  COPY = -10;
+
+const primitiveIds = new Map<Primitive, number>();
+const textIds = new Map<string, number>();
+
+function intern<K>(table: Map<K, number>, key: K): number {
+  let id = table.get(key);
+  if (id === undefined) {
+    id = table.size;
+    table.set(key, id);
+  }
+  return id;
+}
+
+/** The nodes of a graph in an order in which inputs come first, and its key. */
+export class Walk {
+  /** Every node that takes part, inputs first; each node's `mark` is its position. */
+  readonly nodes: Node[] = [];
+  /** Per node: a sum of `flags`. Meaningless for leaves. */
+  readonly flags: number[] = [];
+  /** Finished nodes and placeholders, in order of position. */
+  readonly leaves: Node[] = [];
+  /** Plain numbers, in order of position. */
+  readonly scalars: Node[] = [];
+  /** Positions of the roots, in the order given. */
+  readonly roots: number[] = [];
+  /** The key: `code[0 .. length)`. */
+  code: Float64Array = new Float64Array(256);
+  length = 0;
+  hash = 0;
+  #uses: number[] = [];
+  #stack: Node[] = [];
+  #next: number[] = [];
+  #placeholders: ReadonlyMap<Node, number> | null = null;
+
+  /**
+   * Walks from the roots.
+   *
+   * @param roots nodes on one device
+   * @param copy whether the roots are finished nodes to be made contiguous
+   * @param placeholders for a traced graph: its inputs, which are the first leaves in this order
+   * @throws TracerError for a value that is known only inside a trace
+   */
+  run(roots: readonly Node[], copy = false, placeholders: ReadonlyMap<Node, number> | null = null): void {
+    this.clear();
+    this.#placeholders = placeholders;
+    if (copy) this.#push(COPY);
+    if (placeholders !== null) {
+      for (const node of placeholders.keys()) this.#enter(node);
+    }
+    for (const root of roots) this.#visit(root);
+    this.#push(INPUT);
+    for (const root of roots) {
+      const at = root.mark;
+      this.roots.push(at);
+      this.flags[at] = flags.root;
+      this.#push(at);
+    }
+    const { nodes } = this;
+    for (let i = 0; i < nodes.length; i++) {
+      const node = nodes[i]!;
+      if (node.prim === null) continue;
+      let f = this.flags[i]!;
+      if (node.holders > this.#uses[i]!) f |= flags.held;
+      if (node.computed > 0) f |= flags.again;
+      this.flags[i] = f;
+      this.#push(f);
+    }
+  }
+
+  /** Lets go of every node. */
+  clear(): void {
+    this.nodes.length =
+      this.flags.length =
+      this.leaves.length =
+      this.scalars.length =
+      this.roots.length =
+        0;
+    this.#uses.length = this.#stack.length = this.#next.length = 0;
+    this.#placeholders = null;
+    this.length = 0;
+    this.hash = 0;
+  }
+
+  /** Whether the key equals another one. */
+  matches(code: Float64Array): boolean {
+    const { length } = this;
+    if (code.length !== length) return false;
+    for (let i = 0; i < length; i++) if (code[i] !== this.code[i]) return false;
+    return true;
+  }
+
+  #seen(node: Node): boolean {
+    return this.nodes[node.mark] === node;
+  }
+
+  #visit(root: Node): void {
+    if (this.#seen(root)) return;
+    const stack = this.#stack, next = this.#next;
+    let top = 0;
+    stack[0] = root;
+    next[0] = 0;
+    while (top >= 0) {
+      const node = stack[top]!;
+      const at = next[top]!;
+      if (at < node.inputs.length) {
+        next[top] = at + 1;
+        const input = node.inputs[at]!;
+        if (input.storage === null) resolveView(input);
+        if (!this.#seen(input)) {
+          stack[++top] = input;
+          next[top] = 0;
+        }
+      } else {
+        top--;
+        this.#enter(node);
+      }
+    }
+  }
+
+  /** Gives a node its position and writes it into the key. */
+  #enter(node: Node): void {
+    const at = this.nodes.length;
+    node.mark = at;
+    this.nodes.push(node);
+    this.flags.push(0);
+    this.#uses.push(0);
+    const { prim } = node;
+    if (prim === null || (this.#placeholders !== null && this.#placeholders.has(node))) {
+      this.leaves.push(node);
+      this.#push(LEAF);
+      this.#push(dtypeInfo(node.dtype).code);
+      const { shape, strides } = node;
+      this.#numbers(shape);
+      if (prim === null) { for (let i = 0; i < shape.length; i++) this.#push(shape[i] === 1 ? 0 : strides[i]!); }
+      return;
+    }
+    this.#push(intern(primitiveIds, prim));
+    this.#push(dtypeInfo(node.dtype).code);
+    if (prim.lower.as === "scalar") {
+      if (prim.name === "disposed") throw new TypeError("evaluate: a value was used after dispose()");
+      this.scalars.push(node);
+      return;
+    }
+    if (prim.name === "placeholder") {
+      throw new TracerError(
+        "evaluate: a traced value has no value of its own; inside tnp.function and tnp.vectorized_map use tnp.where instead of reading it, " +
+          "and return what is needed outside",
+      );
+    }
+    const { inputs } = node;
+    for (let i = 0; i < inputs.length; i++) {
+      const input = inputs[i]!.mark;
+      this.#uses[input]!++;
+      this.#push(input);
+    }
+    this.#push(INPUT);
+    if (node.params !== null) this.#value(node.params);
+  }
+
+  #numbers(list: readonly number[]): void {
+    this.#push(list.length);
+    for (let i = 0; i < list.length; i++) this.#push(list[i]!);
+  }
+
+  #value(value: unknown): void {
+    if (typeof value === "number") {
+      if (!Number.isSafeInteger(value) || value < 0) this.#push(FLOAT);
+      if (Number.isNaN(value) || Object.is(value, -0)) this.#push(intern(textIds, Object.is(value, -0) ? "-0" : "NaN"));
+      else this.#push(value);
+    } else if (value === null || value === undefined) this.#push(NULL);
+    else if (typeof value === "boolean") this.#push(value ? TRUE : FALSE);
+    else if (Array.isArray(value)) {
+      this.#push(ARRAY);
+      this.#push(value.length);
+      for (let i = 0; i < value.length; i++) this.#value(value[i]);
+    } else if (typeof value === "object") {
+      this.#push(OBJECT);
+      for (const key in value) {
+        this.#push(intern(textIds, key));
+        this.#value((value as Record<string, unknown>)[key]);
+      }
+      this.#push(OBJECT);
+    } else {
+      this.#push(TEXT);
+      this.#push(intern(textIds, `${typeof value} ${String(value)}`));
+    }
+  }
+
+  #push(value: number): void {
+    if (this.length === this.code.length) {
+      const code = new Float64Array(this.length * 2);
+      code.set(this.code);
+      this.code = code;
+    }
+    this.code[this.length++] = value;
+    this.hash = (Math.imul(this.hash, 0x01000193) ^ (value | 0)) | 0;
+  }
+}
+
+/**
+ * Finishes a pending move of a finished array where strides can say it: nothing is launched, and what reads it has the same key
+ * for every row that is cut out of an array.
+ *
+ * @returns whether the node is finished now
+ */
+export function resolveView(node: Node): boolean {
+  if (node.storage !== null) return true;
+  if (node.symbolic || node.prim?.lower.as !== "view") return false;
+  const moves: Node[] = [node];
+  let base = node.inputs[0]!;
+  while (base.storage === null) {
+    if (base.prim?.lower.as !== "view") return false;
+    moves.push(base);
+    base = base.inputs[0]!;
+  }
+  for (let i = moves.length - 1; i >= 0; i--) {
+    const move = moves[i]!;
+    const input = move.inputs[0]!;
+    const { lower } = move.prim!;
+    if (lower.as !== "view") return false;
+    const view = lower.view({ shape: input.shape, strides: input.strides, offset: input.offset }, move.params);
+    if (view === null) return false;
+    move.finish(input.storage!, view.offset, view.strides);
+  }
+  return true;
+}
+
+/** A text that is equal for equal parameters. */
+export function paramsKey(params: unknown): string {
+  if (params === null || params === undefined) return "";
+  if (typeof params === "object") {
+    if (Array.isArray(params)) return `[${params.map(paramsKey).join(",")}]`;
+    return `{${Object.entries(params).map(([k, v]) => `${k}:${paramsKey(v)}`).join(",")}}`;
+  }
+  return Object.is(params, -0) ? "-0" : `${typeof params === "bigint" ? "n" : ""}${String(params)}`;
+}
+
+/** Small whole numbers for primitives, for keys made elsewhere. */
+export function primitiveId(prim: Primitive): number {
+  return intern(primitiveIds, prim);
+}
+
+/** The devices of nodes, each with its nodes, in order of appearance. */
+export function byDevice(nodes: readonly Node[]): Map<Device, Node[]> {
+  const groups = new Map<Device, Node[]>();
+  for (const node of nodes) {
+    const group = groups.get(node.device);
+    if (group === undefined) groups.set(node.device, [node]);
+    else group.push(node);
+  }
+  return groups;
+}
+
+/** Bytes of one element in memory. */
+export function itemsize(dtype: DType): number {
+  return dtypeInfo(dtype).itemsize;
+}

@@ -1,0 +1,112 @@
+/**
+ * Positional arguments and keywords: NumPy's calls end in keywords, ours in a plain object.
+ * @module
+ */
+import { type DType, dtypeNames, isDType } from "../base/dtype.ts";
+
+/** Tells whether a value is a plain object that can only hold keywords: no complex number, no array of another library. */
+export function isKeywords(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== "object" || value === null) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== Object.prototype && prototype !== null) return false;
+  return !("re" in value && "im" in value) && !("shape" in value && ("data" in value || "dataSync" in value));
+}
+
+/** Keywords of NumPy that immutable arrays cannot have, and keywords that say nothing here but are harmless at NumPy's defaults. */
+const ignored: Readonly<Record<string, readonly unknown[]>> = {
+  out: [null],
+  subok: [true, false],
+  order: ["K", "C", "A", null],
+  like: [null],
+  copy: [null],
+};
+
+/**
+ * Puts positional arguments and a trailing object of keywords together.
+ *
+ * @param name the function that messages name
+ * @param names its parameters after the arrays, in NumPy's order
+ * @param args what was given; `undefined` counts as not given
+ * @returns the arguments by name
+ * @throws TypeError for an unknown or repeated keyword, too many arguments, and `out`, which immutable arrays cannot have
+ */
+export function keywords<T extends object>(
+  name: string,
+  names: readonly (keyof T & string)[],
+  args: readonly unknown[],
+): T {
+  const out: Record<string, unknown> = {};
+  let count = args.length;
+  const last = args[count - 1];
+  if (count > 0 && isKeywords(last)) {
+    count--;
+    for (const key of Object.keys(last)) {
+      const value = last[key];
+      if (value === undefined) continue;
+      if (!(names as readonly string[]).includes(key)) checkIgnored(name, key, value, names);
+      else out[key] = value;
+    }
+  }
+  if (count > names.length) {
+    throw new TypeError(
+      `${name}: got ${count} arguments after the array, expected at most ${names.length} (${names.join(", ")})`,
+    );
+  }
+  for (let i = 0; i < count; i++) {
+    if (args[i] === undefined) continue;
+    if (Object.hasOwn(out, names[i]!)) throw new TypeError(`${name}: got two values for "${names[i]!}"`);
+    out[names[i]!] = args[i];
+  }
+  return out as T;
+}
+
+function checkIgnored(name: string, key: string, value: unknown, names: readonly string[]): void {
+  if (ignored[key]?.includes(value)) return;
+  if (key === "out") throw new TypeError(`${name}: got "out", but arrays are immutable; use the returned array`);
+  throw new TypeError(
+    `${name}: got an unexpected keyword "${key}", expected ${names.length === 0 ? "none" : names.join(", ")}`,
+  );
+}
+
+/** Checks that a value names a dtype. @throws TypeError that lists the dtypes */
+export function checkDType(name: string, dtype: unknown): DType {
+  if (isDType(dtype)) return dtype;
+  const got = typeof dtype === "string" ? `"${dtype}"` : typeof dtype;
+  throw new TypeError(`${name}: got dtype ${got}, expected one of ${dtypeNames.join(", ")}`);
+}
+
+/** Checks an integer argument. @throws TypeError */
+export function checkInt(name: string, what: string, value: unknown): number {
+  if (typeof value === "number" && Number.isInteger(value)) return value;
+  if (typeof value === "bigint" && Number.isSafeInteger(Number(value))) return Number(value);
+  throw new TypeError(`${name}: ${what} must be an integer, got ${describe(value)}`);
+}
+
+/** Checks that an argument is one of several words. @throws TypeError that lists them */
+export function checkChoice<T extends string>(name: string, what: string, value: unknown, choices: readonly T[]): T {
+  if ((choices as readonly unknown[]).includes(value)) return value as T;
+  throw new TypeError(
+    `${name}: got ${what} ${describe(value)}, expected one of ${choices.map((c) => `"${c}"`).join(", ")}`,
+  );
+}
+
+/** A value as messages show it. */
+export function describe(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value);
+  if (typeof value === "function") return "a function";
+  if (typeof value === "symbol") return "a symbol";
+  if (typeof value !== "object" || value === null) return String(value);
+  const maker = (value as { constructor?: { name?: string } }).constructor?.name;
+  return maker === undefined || maker === "Object" ? "an object" : `a value of ${maker}`;
+}
+
+/**
+ * A shape from an integer or a list of them.
+ * @throws TypeError for anything else; the check of the lengths is `checkShape`'s
+ */
+export function toShape(name: string, shape: unknown): readonly number[] {
+  if (typeof shape === "number" || typeof shape === "bigint") return [checkInt(name, "shape", shape)];
+  if (Array.isArray(shape)) return shape.map((n) => checkInt(name, "a length of an axis", n));
+  if (ArrayBuffer.isView(shape) && !(shape instanceof DataView)) return Array.from(shape as Int32Array, Number);
+  throw new TypeError(`${name}: shape must be an integer or a list of integers, got ${describe(shape)}`);
+}

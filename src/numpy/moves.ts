@@ -1,0 +1,75 @@
+/**
+ * Moves of axes and elements on nodes, which several topics share.
+ * @module
+ */
+import { formatShape, normalizeAxis } from "../base/shape.ts";
+import { ShapeError } from "../base/errors.ts";
+import * as ops from "../core/ops.ts";
+import type { Node } from "../core/trace.ts";
+
+/** All axes of a node. */
+export function allAxes(x: Node): number[] {
+  return x.shape.map((_, i) => i);
+}
+
+/** A node with one axis moved to another place; both counted from 0. */
+export function moveAxis(x: Node, from: number, to: number): Node {
+  if (from === to) return x;
+  const order = allAxes(x);
+  order.splice(from, 1);
+  order.splice(to, 0, from);
+  return ops.transpose(x, order);
+}
+
+/** The elements of a node in one axis. */
+export function flat(x: Node): Node {
+  return ops.reshape(x, [x.size]);
+}
+
+/** Elements `start`, `start + step`, … along one axis, `length` of them. */
+export function sliceAxis(x: Node, axis: number, start: number, length: number, step = 1): Node {
+  const starts = x.shape.map((_, i) => i === axis ? start : 0);
+  const steps = x.shape.map((_, i) => i === axis ? step : 1);
+  // Nothing to read: any start is as good as one inside.
+  if (length === 0) return ops.slice(x, starts.map(() => 0), x.shape.with(axis, 0), steps.map(() => 1));
+  return ops.slice(x, starts, x.shape.with(axis, length), steps);
+}
+
+/** The elements of one axis in the opposite order. */
+export function reverseAxis(x: Node, axis: number): Node {
+  const length = x.shape[axis]!;
+  return length <= 1 ? x : sliceAxis(x, axis, length - 1, length, -1);
+}
+
+/** The part of a node at one position of an axis, without the axis. */
+export function pick(x: Node, axis: number, position: number): Node {
+  return ops.reshape(sliceAxis(x, axis, position, 1), x.shape.toSpliced(axis, 1));
+}
+
+/** Entries of one axis at positions of any shape, which take the axis's place. */
+export function takeAxis(x: Node, indices: Node, axis: number): Node {
+  const out = ops.gather(x, [indices], [axis]);
+  if (axis === 0) return out;
+  const rank = indices.shape.length;
+  const rest = Array.from({ length: x.shape.length - 1 }, (_, i) => rank + i);
+  const own = Array.from({ length: rank }, (_, i) => i);
+  return ops.transpose(out, [...rest.slice(0, axis), ...own, ...rest.slice(axis)]);
+}
+
+/** 0, 1, …, n - 1 as int64 along the only axis. */
+export function range(n: number, like: Node): Node {
+  return ops.iota([n], 0, "int64", like.device);
+}
+
+/** An axis counted from 0, or the whole array in one axis for null. */
+export function axisOrFlat(name: string, x: Node, axis: number | null | undefined): { x: Node; axis: number } {
+  if (axis === null || axis === undefined) return { x: flat(x), axis: 0 };
+  return { x, axis: normalizeAxis(name, axis, x.shape.length) };
+}
+
+/** Checks that an array has at least some axes. @throws ShapeError */
+export function checkRank(name: string, x: Node, least: number): void {
+  if (x.shape.length < least) {
+    throw new ShapeError(`${name}: got an array of shape ${formatShape(x.shape)}, expected at least ${least} axes`);
+  }
+}

@@ -1,0 +1,42 @@
+/**
+ * Where values lie: sharing the user's memory, and copies between devices.
+ * @module
+ */
+import type { DType } from "../base/dtype.ts";
+import { TracerError } from "../base/errors.ts";
+import { contiguousStrides } from "../base/shape.ts";
+import { leaf, type Node, Storage } from "../core/trace.ts";
+import { hostBuffer, HostBuffer } from "../device/arena.ts";
+import type { Device } from "../device/device.ts";
+import { fromBytes, readBytes } from "../transform/evaluate.ts";
+
+/** A node over the user's bytes. @throws TypeError where the device has no access to them */
+export function shareBytes(
+  name: string,
+  bytes: Uint8Array,
+  shape: readonly number[],
+  dtype: DType,
+  device: Device,
+): Node {
+  if (device.type === "GPU" || !(bytes.buffer instanceof ArrayBuffer)) {
+    throw new TypeError(`${name}: copy: false, but ${device.name} cannot share this memory`);
+  }
+  const storage = new Storage(hostBuffer(device, bytes.buffer, bytes.byteOffset, bytes.byteLength));
+  return leaf({ shape, dtype }, device, storage, 0, contiguousStrides(shape));
+}
+
+/** Whether a node looks into memory of the user. */
+function isShared(x: Node): boolean {
+  const buffer = x.storage?.buffer;
+  return buffer instanceof HostBuffer && buffer.memory.account === null;
+}
+
+/**
+ * A node's value on a device. On its own device the node itself: values never change, unless the user can write to them.
+ * @throws TracerError for a traced value that would have to leave its device
+ */
+export function copyTo(name: string, x: Node, device: Device): Node {
+  if (x.device === device && !isShared(x)) return x;
+  if (x.symbolic) throw new TracerError(`${name}: a traced value cannot leave ${x.device.name} for ${device.name}`);
+  return fromBytes(readBytes(x), x.shape, x.dtype, device);
+}

@@ -1,0 +1,333 @@
+/**
+ * Trace compilation and vectorization of functions on trees of arrays.
+ * @module
+ */
+import { type DType, isDType } from "../base/dtype.ts";
+import { ShapeError } from "../base/errors.ts";
+import { literalType, type WeakKind, weakKindOf } from "../base/promote.ts";
+import { formatShape } from "../base/shape.ts";
+import { flatten, isBranch, pathsOf } from "../base/tree.ts";
+import * as ops from "../core/ops.ts";
+import type { Node } from "../core/trace.ts";
+import { currentDevice } from "../device/registry.ts";
+import { type MappedInput, mapNodes, mappedSize } from "../transform/batch.ts";
+import { TraceCache } from "../transform/function.ts";
+import { checkSync } from "../transform/tracing.ts";
+import { type ArrayLike, NDArray, nodeOf, wrap } from "../array.ts";
+import { describe } from "./args.ts";
+import { toNodeOf, toTyped } from "./convert.ts";
+import {
+  type Arrays,
+  assemble,
+  checkFunction,
+  type GivenArgs,
+  isArrayLeaf,
+  isValue,
+  partition,
+  type Rest,
+  toLeaves,
+} from "./trees.ts";
+import { Variable } from "./variable.ts";
+
+/** What an argument of a traced function must be. */
+export interface ArraySpec {
+  /** Lengths of the axes; null takes any. */
+  readonly shape: readonly (number | null)[];
+  readonly dtype: DType;
+}
+
+/** A tree of what arguments must be. */
+export type SpecTree = ArraySpec | readonly SpecTree[] | { readonly [key: string]: SpecTree };
+
+/** Keywords of `tnp.function`. */
+export interface FunctionOptions {
+  /** Positions of arguments that are given to the function as they are: each value has a trace of its own. */
+  readonly static_argnums?: number | readonly number[] | undefined;
+  /** What the arguments must be, one entry an argument; plain values are converted, anything else is an error. */
+  readonly input_signature?: readonly SpecTree[] | undefined;
+}
+
+/** A function that was given to `tnp.function`. */
+export interface TracedFunction<A extends readonly unknown[], R> {
+  (...args: GivenArgs<A>): R;
+  /** How often it was traced. */
+  readonly traces: number;
+}
+
+/** Numbers for objects that are told apart by identity. */
+const identities = new WeakMap<object, number>();
+let lastIdentity = 0;
+
+/** A text that is equal for static values that are the same. */
+function staticKey(value: unknown): string {
+  if ((typeof value === "object" && value !== null) || typeof value === "function") {
+    let id = identities.get(value);
+    if (id === undefined) identities.set(value, id = ++lastIdentity);
+    return `#${id}`;
+  }
+  if (typeof value === "string") return JSON.stringify(value);
+  if (typeof value === "symbol") throw new TypeError("function: a symbol cannot be an argument");
+  return `${typeof value} ${Object.is(value, -0) ? "-0" : String(value)}`;
+}
+
+/** An argument's leaf as a node; plain numbers stay weak. */
+function argument(leaf: unknown): Node {
+  if (leaf instanceof NDArray) return nodeOf(leaf);
+  let weak: WeakKind | null = weakKindOf(leaf);
+  if (weak === null || weak === "b") return toNodeOf("function", leaf as ArrayLike);
+  // Beyond this, numbers that happen to be integral are meant as floats.
+  if (weak === "i" && typeof leaf === "number" && !Number.isSafeInteger(leaf)) weak = "f";
+  const node = toTyped("function", leaf as ArrayLike, literalType(weak));
+  node.weak = true;
+  return node;
+}
+
+const isTraced = (leaf: unknown): boolean => isArrayLeaf(leaf) && !(leaf instanceof Variable);
+const isResult = (leaf: unknown): boolean => leaf instanceof NDArray;
+
+/**
+ * Compiles a function by tracing it.
+ *
+ * The function runs once for each signature: the tree, shapes, dtypes and devices of its arguments, and their static values. What it
+ * computed is planned as a whole, and later calls run that plan. Arrays in any form and numbers (also inside objects and lists)
+ * are traced; booleans, strings, `null` and anything else are static. Variables it reads and assigns are part of the trace, and
+ * so are random draws: each call draws anew. Arrays it closes over are constants. A traced array has no value: reading one is a
+ * TracerError.
+ *
+ * @param fn a synchronous function of trees of arrays that returns a tree; what is no array in it is returned as it was
+ * @param options `static_argnums`, `input_signature` (an axis of length null takes any, and each length that comes is traced)
+ * @returns a function of the same arguments; its `traces` counts how often `fn` ran
+ * @throws TypeError for arguments that do not match the signature; TracerError where `fn` reads a traced value
+ * @example
+ * ```ts
+ * import { tnp } from "@tnp/tnp";
+ * const f = tnp.function((x: tnp.NDArray) => tnp.exp(x).sum());
+ * console.log(f(0).item(), f(tnp.zeros([3])).item(), f.traces); // 1 3 2
+ * ```
+ * Source: tf.function
+ */
+function traced<A extends readonly unknown[], R>(
+  fn: (...args: A) => R,
+  options: FunctionOptions = {},
+): TracedFunction<A, R> {
+  checkFunction("function", fn);
+  const statics = new Set(listOf(options.static_argnums).map((n) => checkArgnum("function", n)));
+  const { input_signature: signature } = options;
+  if (signature !== undefined) for (const spec of signature) checkSpec(spec);
+  const cache = new TraceCache<Rest>();
+  const call = (...given: GivenArgs<A>): R => {
+    const args = signature === undefined ? given : matchAll(signature, given);
+    const parts = args.map((arg, i) =>
+      statics.has(i) ? { arrays: [], rest: { treedef: null, value: arg } } : partition(arg, isTraced)
+    );
+    let key = "";
+    for (const { rest } of parts) {
+      if (rest.treedef === null) key += `${staticKey(rest.value)};`;
+      else {
+        key += `${rest.treedef.key}${rest.statics.map((s) => s === null ? "" : staticKey(s.value)).join()};`;
+      }
+    }
+    const inputs = parts.flatMap(({ arrays }) => arrays.map(argument));
+    const { outputs, rest } = cache.call(key, inputs, (nodes) => {
+      let next = 0;
+      const own = parts.map(({ arrays, rest }) =>
+        rest.treedef === null ? rest.value : assemble(rest, arrays.map(() => wrap(nodes[next++]!)))
+      );
+      const result = fn(...own as unknown as A);
+      checkSync("function", result);
+      const { arrays, rest } = partition(result, isResult);
+      return { outputs: arrays.map((x) => nodeOf(x as NDArray)), rest };
+    });
+    return assemble(rest, outputs.map((node) => wrap(node))) as R;
+  };
+  return Object.defineProperty(call, "traces", { get: () => cache.traces }) as TracedFunction<A, R>;
+}
+
+export { traced as function };
+
+function listOf(n: number | readonly number[] | undefined): readonly number[] {
+  return n === undefined ? [] : typeof n === "number" ? [n] : n;
+}
+
+/** Checks the position of an argument. @throws TypeError */
+export function checkArgnum(name: string, n: number): number {
+  if (Number.isInteger(n) && n >= 0) return n;
+  throw new TypeError(`${name}: positions of arguments are integers from 0, got ${n}`);
+}
+
+function isSpec(value: unknown): value is ArraySpec {
+  return isBranch(value) && !Array.isArray(value) && "shape" in value && "dtype" in value && isDType(value.dtype);
+}
+
+function checkSpec(spec: SpecTree): void {
+  const { leaves, treedef } = flatten(spec, isSpec);
+  const paths = pathsOf(treedef);
+  leaves.forEach((leaf, i) => {
+    if (!isSpec(leaf) || !Array.isArray(leaf.shape)) {
+      throw new TypeError(`function: input_signature${paths[i]!} is ${describe(leaf)}, expected { shape, dtype }`);
+    }
+  });
+}
+
+function matchAll(signature: readonly SpecTree[], args: readonly unknown[]): unknown[] {
+  if (args.length !== signature.length) {
+    throw new TypeError(`function: got ${args.length} arguments, expected ${signature.length} by the input_signature`);
+  }
+  return signature.map((spec, i) => match(spec, args[i], `argument ${i}`));
+}
+
+function match(spec: SpecTree, value: unknown, place: string): unknown {
+  if (!isSpec(spec)) {
+    const parts = spec as { readonly [key: string]: SpecTree };
+    const keys = Object.keys(parts);
+    if (!isBranch(value) || Array.isArray(value) !== Array.isArray(spec) || Object.keys(value).length !== keys.length) {
+      throw new TypeError(`function: ${place} is ${describe(value)}, expected ${Array.isArray(spec) ? "a list" : "an object"} of ${keys.length}`);
+    }
+    const out = keys.map((key) =>
+      [key, match(parts[key]!, (value as { [key: string]: unknown })[key], `${place}.${key}`)] as const
+    );
+    return Array.isArray(spec) ? out.map(([, part]) => part) : Object.fromEntries(out);
+  }
+  const { shape, dtype } = spec;
+  const own = value instanceof NDArray || value instanceof Variable;
+  const node = own ? toNodeOf("function", value) : toTyped("function", value as ArrayLike, dtype);
+  if (node.dtype !== dtype) throw new TypeError(`function: ${place} has dtype ${node.dtype}, expected ${dtype}`);
+  if (node.shape.length !== shape.length || shape.some((n, i) => n !== null && n !== node.shape[i])) {
+    throw new ShapeError(
+      `function: ${place} has shape ${formatShape(node.shape)}, expected [${shape.map((n) => n ?? "any").join(", ")}]`,
+    );
+  }
+  return own && value instanceof NDArray ? value : wrap(node);
+}
+
+/** The axis that is mapped: one for all leaves, or a tree of them; null gives every example the whole array. */
+export type Axes = number | null | readonly Axes[] | { readonly [key: string]: Axes };
+
+/** Keywords of `vectorized_map`. */
+export interface MapOptions {
+  readonly in_axes?: Axes | undefined;
+}
+
+/** The leaves of a tree with their mapped axes. */
+function mappedInputs(name: string, elems: unknown, axes: Axes): { inputs: MappedInput[]; build: (leaves: readonly unknown[]) => unknown } {
+  const { nodes, treedef } = toLeaves(name, elems);
+  const list: (number | null)[] = [];
+  const spread = (axes: Axes, tree: unknown, place: string): void => {
+    if (typeof axes === "number" || axes === null) {
+      for (const _ of flatten(tree, isValue).leaves) list.push(axes);
+      return;
+    }
+    const keys = Object.keys(axes).sort(Array.isArray(axes) ? (a, b) => Number(a) - Number(b) : undefined);
+    if (!isBranch(tree) || Object.keys(tree).length !== keys.length) {
+      throw new TypeError(`${name}: in_axes${place} has ${keys.length} entries, which the arguments there do not have`);
+    }
+    for (const key of keys) {
+      if (!(key in tree)) throw new TypeError(`${name}: in_axes${place} has an entry "${key}", which the arguments lack`);
+      spread((axes as { [key: string]: Axes })[key]!, (tree as { [key: string]: unknown })[key], `${place}.${key}`);
+    }
+  };
+  spread(axes, elems, "");
+  const inputs = nodes.map((node, i): MappedInput => {
+    const axis = list[i]!;
+    if (axis === null) return { node, axis };
+    const at = axis < 0 ? axis + node.shape.length : axis;
+    if (!Number.isInteger(axis) || at < 0 || at >= node.shape.length) {
+      throw new ShapeError(`${name}: cannot map over axis ${axis} of an array of shape ${formatShape(node.shape)}`);
+    }
+    return { node, axis: at };
+  });
+  const rest: Rest = { treedef, statics: nodes.map(() => null) };
+  return { inputs, build: (leaves) => assemble(rest, leaves) };
+}
+
+/**
+ * Applies a function to every example of a batch at once: it runs a single time, on one example without values, and its
+ * primitives are replaced by their batched forms.
+ *
+ * @param fn is given the tree with axis 0 of every array taken off; returns a tree of arrays (numbers become arrays)
+ * @param elems a tree of arrays; their first axes have one length (an axis of length 1 is repeated)
+ * @param options `in_axes`: another axis than 0, or a tree of axes; null gives every example the whole array
+ * @returns the tree that `fn` returns, with a new first axis
+ * @throws ShapeError where lengths differ; TracerError where `fn` reads a value or assigns a variable
+ * @example
+ * ```ts
+ * import { tnp } from "@tnp/tnp";
+ * const x = tnp.arange(6).reshape(3, 2);
+ * console.log(tnp.vectorized_map((row: tnp.NDArray) => row.sum(), x).toArray()); // [ 1, 5, 9 ]
+ * ```
+ * Source: tf.vectorized_map
+ */
+export function vectorized_map<T, R>(
+  fn: (elems: Arrays<T>) => R,
+  elems: T,
+  options: MapOptions = {},
+): Arrays<R> {
+  const axes = options.in_axes === undefined ? 0 : options.in_axes;
+  return mapTogether("vectorized_map", fn as (elems: unknown) => unknown, elems, axes) as Arrays<R>;
+}
+
+function mapTogether(name: string, fn: (elems: unknown) => unknown, elems: unknown, axes: Axes): unknown {
+  checkFunction(name, fn);
+  const { inputs, build } = mappedInputs(name, elems, axes);
+  const device = inputs[0]?.node.device ?? currentDevice();
+  let rest: Rest | null = null;
+  const nodes = mapNodes(name, (parts) => {
+    const result = fn(build(parts.map((node) => wrap(node))));
+    checkSync(name, result);
+    const out = partition(result, () => true);
+    rest = out.rest;
+    return out.arrays.map((x) => toNodeOf(name, x as ArrayLike, device));
+  }, inputs);
+  return assemble(rest!, nodes.map((node) => wrap(node)));
+}
+
+/**
+ * Applies a function to the examples of a batch one after the other and stacks what it returns. It may read values.
+ *
+ * @param fn is given the tree with axis 0 of every array taken off; returns a tree of arrays of the same shapes each time
+ * @param elems a tree of arrays whose first axes have one length
+ * @returns the tree that `fn` returns, with a new first axis
+ * @throws ShapeError where lengths differ, or shapes between examples; TypeError where the trees differ
+ * @example
+ * ```ts
+ * import { tnp } from "@tnp/tnp";
+ * console.log(tnp.map_fn((x: tnp.NDArray) => x.mul(x), tnp.asarray([1, 2, 3])).toArray()); // [ 1, 4, 9 ]
+ * ```
+ * Source: tf.map_fn
+ */
+export function map_fn<T, R>(fn: (elems: Arrays<T>) => R, elems: T): Arrays<R> {
+  return mapOneByOne("map_fn", fn as (elems: unknown) => unknown, elems) as Arrays<R>;
+}
+
+function mapOneByOne(name: string, fn: (elems: unknown) => unknown, elems: unknown): unknown {
+  checkFunction(name, fn);
+  const { inputs, build } = mappedInputs(name, elems, 0);
+  const size = mappedSize(name, inputs);
+  // Without an example, tracing tells the shapes.
+  if (size === 0) return mapTogether(name, fn, elems, 0);
+  const columns: Node[][] = [];
+  let rest: Rest | null = null;
+  try {
+    for (let i = 0; i < size; i++) {
+      const leaves = inputs.map(({ node }) => wrap(row(node, node.shape[0] === 1 ? 0 : i)));
+      const result = fn(build(leaves));
+      checkSync(name, result);
+      const out = partition(result, () => true);
+      if (rest !== null && out.rest.treedef.key !== rest.treedef.key) {
+        throw new TypeError(`${name}: example ${i} gave ${out.rest.treedef.key}, the ones before ${rest.treedef.key}`);
+      }
+      rest = out.rest;
+      out.arrays.forEach((x, k) => (columns[k] ??= []).push(toNodeOf(name, x as ArrayLike).hold()));
+    }
+    const stacked = columns.map((nodes) => ops.concatenate(nodes.map((node) => ops.expand(node, [0])), 0));
+    return assemble(rest!, stacked.map((node) => wrap(node)));
+  } finally {
+    for (const nodes of columns) { for (const node of nodes) node.drop(); }
+  }
+}
+
+function row(x: Node, i: number): Node {
+  const rest = x.shape.slice(1);
+  const part = ops.slice(x, [i, ...rest.map(() => 0)], [1, ...rest], x.shape.map(() => 1));
+  return ops.reshape(part, rest);
+}

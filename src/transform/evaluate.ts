@@ -1,0 +1,309 @@
+/**
+ * Computes nodes: finds the plan of what is pending, runs it, and finishes the nodes. Also the ways of bytes in and out.
+ * @module
+ */
+import { debug, debugging } from "../base/debug.ts";
+import type { DType } from "../base/dtype.ts";
+import { DeviceError, DisposedError, TracerError } from "../base/errors.ts";
+import { contiguousStrides, isContiguous, sizeOf } from "../base/shape.ts";
+import type { Lowering } from "../core/primitive.ts";
+import type { Scalar } from "../core/registry.ts";
+import { context, isDisposed, leaf, Node, Storage } from "../core/trace.ts";
+import type { Device } from "../device/device.ts";
+import { planCache } from "../graph/cache.ts";
+import { makePlan, type Plan } from "../graph/plan.ts";
+import { simplify } from "../graph/simplify.ts";
+import { byDevice, itemsize, resolveView, Walk } from "../graph/topo.ts";
+
+const walk = new Walk();
+const values: Scalar[] = [];
+
+/**
+ * Computes nodes and everything they need, fused and planned together.
+ *
+ * @param roots pending nodes (finished ones are left alone)
+ * @throws TracerError for a value known only inside a trace; DisposedError for one given back; what the device throws when memory
+ *   or a compiler fails: the graph then stays pending and can be computed again
+ */
+export function evaluate(roots: readonly Node[]): void {
+  let pending: Node[] | null = null;
+  let mixed = false;
+  for (let i = 0; i < roots.length; i++) {
+    const root = roots[i]!;
+    if (root.storage !== null) continue;
+    if (isDisposed(root)) throw new DisposedError("evaluate: a value was used after dispose()");
+    if (root.symbolic) throw new TracerError(tracerText);
+    if (resolveView(root)) continue;
+    if (pending === null) pending = [root];
+    else {
+      if (root.device !== pending[0]!.device) mixed = true;
+      pending.push(root);
+    }
+  }
+  if (pending === null) return;
+  if (!mixed) evaluateOn(pending[0]!.device, pending);
+  else for (const [device, nodes] of byDevice(pending)) evaluateOn(device, nodes);
+}
+
+const tracerText =
+  "evaluate: a traced value cannot be read: inside tnp.function and tnp.vectorized_map use tnp.where instead of a condition on it, " +
+  "and return what is needed outside; a value kept from an earlier trace has no value at all";
+
+function evaluateOn(device: Device, roots: readonly Node[]): void {
+  try {
+    walk.run(roots);
+    const plan = planOf(device, false);
+    for (const node of walk.scalars) values.push(valueOf(node));
+    if (debugging("evaluations")) tell(plan, walk.nodes.length);
+    const storages = plan.run(walk.leaves, values);
+    const { nodes } = walk;
+    const { results, kept, fused } = plan;
+    for (let i = 0; i < fused.length; i++) nodes[fused[i]!]!.computed++;
+    // Leaves must outlive the moment in which their last reader lets go of them while another root still views them.
+    for (let i = 0; i < storages.length; i++) storages[i]!.hold();
+    for (let i = 0; i < results.length; i++) {
+      const node = nodes[i < walk.roots.length ? walk.roots[i]! : kept[i - walk.roots.length]!]!;
+      if (node.storage !== null || isDisposed(node)) continue;
+      const { slot, offset, strides } = results[i]!;
+      const base = slot < plan.leafCount ? walk.leaves[slot]!.offset : 0;
+      node.finish(storages[slot]!, base + offset, strides);
+    }
+    for (let i = 0; i < storages.length; i++) storages[i]!.drop();
+  } finally {
+    walk.clear();
+    values.length = 0;
+  }
+}
+
+function tell(plan: Plan, nodes: number): void {
+  const bytes = plan.sizes.reduce((a, b) => a + b, 0);
+  debug("evaluations", `evaluate: ${nodes} nodes, ${plan.steps.length} launches, ${bytes} + ${plan.temporary} bytes`);
+  for (const { kernel, routine } of plan.steps) {
+    debug(
+      "kernels",
+      () => kernel ? `${kernel.kind} ${kernel.key} ${kernel.comment}` : `${routine!.name} ${routine!.comment}`,
+    );
+  }
+}
+
+function planOf(device: Device, copy: boolean): Plan {
+  const cache = planCache(device);
+  let plan = cache.get(walk);
+  if (plan === undefined) {
+    plan = makePlan(simplify(walk), device, walk.leaves.length, copy);
+    cache.set(walk, plan);
+  }
+  return plan;
+}
+
+function valueOf(node: Node): Scalar {
+  return (node.prim!.lower as Lowering<unknown> & { as: "scalar" }).value(node.params);
+}
+
+context.evaluate = evaluate;
+
+/**
+ * A node's value in C order: the node itself if it is, else a finished copy.
+ *
+ * @param node any node with a value; it is computed if it is pending
+ */
+export function contiguous(node: Node): Node {
+  evaluate([node]);
+  if (isContiguous(node.shape, node.strides)) return node;
+  try {
+    walk.run([node], true);
+    const [storage] = planOf(node.device, true).run(walk.leaves, []).slice(-1);
+    return leaf(node, node.device, storage!, 0, contiguousStrides(node.shape));
+  } finally {
+    walk.clear();
+  }
+}
+
+/**
+ * The bytes of a value in C order; waits for them. Complex elements are re then im, bfloat16 its bits, bool 0 or 1.
+ *
+ * @throws TracerError for a traced value, DisposedError after dispose()
+ */
+export function readBytes(node: Node): Uint8Array<ArrayBuffer> {
+  const x = contiguous(node);
+  const size = itemsize(x.dtype);
+  try {
+    return x.device.read(x.storage!.buffer, x.offset * size, x.size * size);
+  } finally {
+    if (x !== node) x.hold().drop();
+  }
+}
+
+/** Like `readBytes`, without blocking the event loop. */
+export async function readBytesAsync(node: Node): Promise<Uint8Array<ArrayBuffer>> {
+  const x = contiguous(node).hold();
+  const size = itemsize(x.dtype);
+  try {
+    return await x.device.readAsync(x.storage!.buffer, x.offset * size, x.size * size);
+  } finally {
+    x.drop();
+  }
+}
+
+/**
+ * A finished node with a copy of host bytes in C order.
+ *
+ * @throws DeviceError if the bytes are not as many as the shape and dtype need; OutOfMemoryError
+ */
+export function fromBytes(bytes: Uint8Array, shape: readonly number[], dtype: DType, device: Device): Node {
+  const length = sizeOf(shape) * itemsize(dtype);
+  if (bytes.byteLength !== length) {
+    throw new DeviceError(
+      `fromBytes: expected ${length} bytes for shape [${shape.join(", ")}] of ${dtype}, got ${bytes.byteLength}`,
+    );
+  }
+  const buffer = device.allocate(length);
+  try {
+    device.write(buffer, 0, bytes);
+  } catch (error) {
+    buffer.release();
+    throw error;
+  }
+  return leaf({ shape, dtype }, device, new Storage(buffer), 0, contiguousStrides(shape));
+}
+
+/** A traced graph that is ready to run. */
+export interface CompiledGraph {
+  /**
+   * Runs the graph.
+   *
+   * @param inputs values for the placeholders, in their order; pending ones are computed first, plain numbers are not stored
+   * @returns finished nodes, one for each output; an output that is an input's value shares its memory
+   */
+  run(inputs: readonly Node[]): Node[];
+  /** How many plans were made: one for each combination of strides that came. */
+  readonly plans: number;
+  /** Lets go of the arrays the graph closed over. */
+  dispose(): void;
+}
+
+/**
+ * Plans a traced graph once.
+ *
+ * @param outputs nodes that depend on the placeholders, and on finished or pending nodes from outside, which are constants
+ * @param inputs the placeholders
+ * @throws TracerError if an output depends on a placeholder that is not among the inputs
+ */
+export function compilePlan(outputs: readonly Node[], inputs: readonly Node[]): CompiledGraph {
+  return new Compiled(outputs, inputs);
+}
+
+class Compiled implements CompiledGraph {
+  #outputs: readonly Node[];
+  #inputs: readonly Node[];
+  #device: Device | null;
+  #variants = new Map<string, { plan: Plan; leaves: Node[]; scalars: Scalar[]; own: number }>();
+  #constants: Node[] | null = null;
+
+  constructor(outputs: readonly Node[], inputs: readonly Node[]) {
+    this.#outputs = outputs.map((node) => node.hold());
+    this.#inputs = inputs.map((node) => node.hold());
+    this.#device = (outputs[0] ?? inputs[0])?.device ?? null;
+  }
+
+  get plans(): number {
+    return this.#variants.size;
+  }
+
+  run(inputs: readonly Node[]): Node[] {
+    if (this.#outputs.length === 0) return [];
+    if (inputs.length !== this.#inputs.length) {
+      throw new TypeError(`run: expected ${this.#inputs.length} inputs, got ${inputs.length}`);
+    }
+    evaluate(inputs.filter((node) => !isNumber(node)));
+    let key = "";
+    for (let i = 0; i < inputs.length; i++) {
+      const node = inputs[i]!;
+      if (node.storage === null) key += `${i};`;
+      else if (!isContiguous(node.shape, node.strides)) key += `${i}:${node.strides.join()};`;
+    }
+    const variant = this.#variants.get(key) ?? this.#make(key, inputs);
+    const { plan, leaves, scalars, own } = variant;
+    let extra = own;
+    for (let i = 0; i < inputs.length; i++) {
+      const node = inputs[i]!;
+      leaves[i] = node;
+      if (node.storage === null) scalars[extra++] = valueOf(node);
+    }
+    const storages = plan.run(leaves, scalars);
+    const out: Node[] = [];
+    for (let i = 0; i < this.#outputs.length; i++) {
+      const { slot, offset, strides } = plan.results[i]!;
+      const base = slot < plan.leafCount ? leaves[slot]!.offset : 0;
+      out.push(leaf(this.#outputs[i]!, plan.device, storages[slot]!, base + offset, strides));
+    }
+    leaves.fill(unused, 0, inputs.length);
+    return out;
+  }
+
+  dispose(): void {
+    for (const node of this.#outputs) node.drop();
+    for (const node of this.#inputs) node.drop();
+    for (const node of this.#constants ?? []) node.drop();
+    this.#outputs = this.#inputs = [];
+    this.#constants = null;
+    this.#variants.clear();
+  }
+
+  #make(key: string, inputs: readonly Node[]) {
+    const own = new Walk();
+    const positions = new Map(this.#inputs.map((node, i) => [node, i]));
+    if (this.#constants === null) {
+      this.#constants = outerNodes(this.#outputs, positions);
+      for (const node of this.#constants) node.hold();
+      evaluate(this.#constants);
+    }
+    own.run(this.#outputs, false, positions);
+    const views = inputs.map(({ storage, shape, strides }) => storage === null ? null : { shape, strides, offset: 0 });
+    // Nothing inside a trace can be asked for from outside.
+    for (let i = 0; i < own.flags.length; i++) own.flags[i]! &= 1;
+    const graph = simplify(own, views);
+    const device = this.#device!;
+    const plan = makePlan(graph, device, own.leaves.length);
+    const variant = { plan, leaves: [...own.leaves], scalars: own.scalars.map(valueOf), own: own.scalars.length };
+    if (this.#variants.size >= 16) this.#variants.delete(this.#variants.keys().next().value!);
+    this.#variants.set(key, variant);
+    return variant;
+  }
+}
+
+/** Whether a node is a plain number that was not stored. */
+function isNumber(node: Node): boolean {
+  return node.storage === null && node.prim?.name === "scalar";
+}
+
+const unused = undefined as unknown as Node;
+
+/** Nodes from outside a trace that it reads: finished ones, and pending ones that no placeholder reaches. */
+function outerNodes(outputs: readonly Node[], inputs: ReadonlyMap<Node, number>): Node[] {
+  const found: Node[] = [];
+  const seen = new Set<Node>(outputs);
+  const stack = [...outputs];
+  for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
+    if (inputs.has(node)) continue;
+    if (!node.symbolic) {
+      if (node.prim === null || !isConstant(node)) found.push(node);
+      continue;
+    }
+    if (node.prim?.name === "placeholder") throw new TracerError(tracerText);
+    for (const x of node.inputs) {
+      if (!seen.has(x)) {
+        seen.add(x);
+        stack.push(x);
+      }
+    }
+  }
+  return found;
+}
+
+/** Whether a node is cheap to keep as an expression: a plain number, an iota, or moves of these. */
+function isConstant(node: Node): boolean {
+  let x = node;
+  while (x.prim?.lower.as === "view") x = x.inputs[0]!;
+  return x.prim?.lower.as === "scalar" || x.prim?.lower.as === "iota";
+}

@@ -1,0 +1,431 @@
+/**
+ * Reverse-mode differentiation: a tape records the primitives bound while it runs, as far as they depend on what it watches, and
+ * is swept backwards with the primitives' vjp rules. The rules bind primitives themselves, so outer tapes record them: gradients of
+ * gradients need nothing more.
+ *
+ * Source: the tape of TensorFlow's eager mode (A. Agrawal et al., TensorFlow Eager, 2019).
+ * @module
+ */
+import { isComplex, isInexact } from "../base/dtype.ts";
+import { ShapeError, TracerError } from "../base/errors.ts";
+import { formatShape, sameShape } from "../base/shape.ts";
+import * as ops from "../core/ops.ts";
+import type { Primitive } from "../core/primitive.ts";
+import { context, isDisposed, type Node, type Recorder } from "../core/trace.ts";
+import { vectorize } from "./batch.ts";
+import { tidy } from "./tracing.ts";
+import { assignedCell, Cell } from "./variable.ts";
+
+/** One primitive as it was bound. */
+interface Entry {
+  readonly node: Node;
+  readonly prim: Primitive;
+  readonly inputs: readonly Node[];
+  readonly params: unknown;
+}
+
+/** What a tape holds; apart from the tape, so that a tape nobody disposed can be cleaned up after. */
+class Log {
+  entries: Entry[] = [];
+  readonly watched = new Set<Node>();
+  /** The nodes each variable was read as. */
+  readonly reads = new Map<object, Set<Node>>();
+
+  watch(node: Node): void {
+    if (this.watched.has(node)) return;
+    this.watched.add(node.hold());
+  }
+
+  add(entry: Entry): void {
+    this.entries.push(entry);
+    this.watch(entry.node);
+    for (const x of entry.inputs) x.hold();
+  }
+
+  release(): void {
+    for (const { inputs } of this.entries) for (const x of inputs) x.drop();
+    for (const node of this.watched) node.drop();
+    this.entries = [];
+    this.watched.clear();
+    this.reads.clear();
+  }
+}
+
+const forgotten = new FinalizationRegistry<Log>((log) => log.release());
+
+/** What a gradient is taken with respect to: a node, or a variable. */
+export type Source = Node | Cell;
+
+/** What is given for a source that the target does not depend on. */
+export type Unconnected = "none" | "zero";
+
+/** Settings of a tape. */
+export interface TapeOptions {
+  /** Whether more than one gradient may be taken. */
+  readonly persistent?: boolean;
+  /** Whether trainable variables are watched when they are read. */
+  readonly watchVariables?: boolean;
+}
+
+/** A tape; it records from its construction until it is stopped. */
+export class Tape implements Recorder {
+  readonly persistent: boolean;
+  readonly #watchVariables: boolean;
+  /** How many traces it lies in: what belongs to a trace further in is none of its business. */
+  readonly #level: number;
+  readonly #log = new Log();
+  #recording = false;
+  #paused = 0;
+  #spent = false;
+
+  constructor(options: TapeOptions = {}) {
+    this.persistent = options.persistent ?? false;
+    this.#watchVariables = options.watchVariables ?? true;
+    this.#level = context.traces.length;
+    forgotten.register(this, this.#log, this);
+    this.start();
+  }
+
+  get recording(): boolean {
+    return this.#recording && this.#paused === 0;
+  }
+
+  /** Records from now on. */
+  start(): void {
+    if (this.#recording) return;
+    this.#recording = true;
+    context.recorders = [...context.recorders, this];
+  }
+
+  /** Records no more; what was recorded stays. */
+  stop(): void {
+    if (!this.#recording) return;
+    this.#recording = false;
+    context.recorders = context.recorders.filter((recorder) => recorder !== this);
+  }
+
+  /** Forgets everything. */
+  reset(): void {
+    this.#log.release();
+    this.#spent = false;
+  }
+
+  /** Stops and forgets everything. */
+  dispose(): void {
+    this.stop();
+    this.#log.release();
+    this.#spent = true;
+    forgotten.unregister(this);
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+
+  /** Runs a function unseen. */
+  pause<T>(fn: () => T): T {
+    this.#paused++;
+    try {
+      return fn();
+    } finally {
+      this.#paused--;
+    }
+  }
+
+  record(node: Node, prim: Primitive, inputs: readonly Node[], params: unknown): void {
+    if (!this.recording || !isInexact(node.dtype)) return;
+    if (prim.vjp === null) {
+      const variable = assignedCell(prim, params);
+      if (variable !== null) this.read(variable, node);
+      return;
+    }
+    const { watched } = this.#log;
+    for (const x of inputs) {
+      if (!watched.has(x) || !isInexact(x.dtype)) continue;
+      if (node.trace !== null && node.trace.level > this.#level) return;
+      this.#log.add({ node, prim, inputs, params });
+      return;
+    }
+  }
+
+  read(variable: object, node: Node): void {
+    if (!this.recording || !isInexact(node.dtype) || (node.trace?.level ?? 0) > this.#level) return;
+    const { reads } = this.#log;
+    // Once watched by hand, a variable is followed through every later reading too.
+    const wanted = this.#watchVariables && variable instanceof Cell && variable.trainable;
+    if (!wanted && !reads.has(variable)) return;
+    this.#note(variable, node);
+  }
+
+  watches(node: Node): boolean {
+    return this.recording && this.#log.watched.has(node);
+  }
+
+  /** Follows a node or a variable from now on. @throws TypeError unless it is floating or complex */
+  watch(source: Source): void {
+    const node = source instanceof Cell ? source.read() : source;
+    if (!isInexact(node.dtype)) {
+      throw new TypeError(`watch: gradients exist for floating and complex arrays only, got dtype ${node.dtype}`);
+    }
+    if (source instanceof Cell) this.#note(source, node);
+    else this.#log.watch(node);
+  }
+
+  /** The variables read so far, in order. */
+  get variables(): object[] {
+    return [...this.#log.reads.keys()];
+  }
+
+  #note(variable: object, node: Node): void {
+    this.#log.watch(node);
+    const reads = this.#log.reads.get(variable);
+    if (reads === undefined) this.#log.reads.set(variable, new Set([node]));
+    else reads.add(node);
+  }
+
+  /**
+   * The gradient of the sum of targets.
+   *
+   * @param targets nodes; those that are not floating or complex have none
+   * @param sources what to differentiate by
+   * @param seeds one cotangent a target, of its shape; null for ones
+   * @param unconnected what is given for a source on which no target depends
+   * @returns one node a source, of its shape and dtype, or null
+   * @throws Error for a second gradient of a tape that is not persistent; ShapeError for a seed of another shape
+   */
+  gradient(
+    targets: readonly Node[],
+    sources: readonly Source[],
+    seeds: readonly (Node | null)[] | null = null,
+    unconnected: Unconnected = "none",
+  ): (Node | null)[] {
+    return this.#use("gradient", () => this.#sweep("gradient", targets, sources, seeds, unconnected));
+  }
+
+  /**
+   * The derivatives of every element of the target.
+   *
+   * @param target a node of shape [...T]
+   * @param sources nodes of shapes [...S]
+   * @param chunk how many rows are computed at once; all of them if null
+   * @returns one node a source, of shape [...T, ...S], or null
+   */
+  jacobian(
+    target: Node,
+    sources: readonly Source[],
+    unconnected: Unconnected = "none",
+    chunk: number | null = null,
+  ): (Node | null)[] {
+    return this.#use("jacobian", () => {
+      const rows = (start: number, count: number): Node =>
+        ops.reshape(unitRows(target, target.size, start, count), [count, ...target.shape]);
+      const grads = this.#rows("jacobian", target, sources, target.size, rows, chunk);
+      return grads.map((g, i) => {
+        const shape = [...target.shape, ...shapeOf(sources[i]!)];
+        return g === null ? missing(sources[i]!, shape, unconnected) : ops.reshape(g, shape);
+      });
+    });
+  }
+
+  /**
+   * The Jacobian of each example: target[b] must depend on source[b] only.
+   *
+   * @param target a node of shape [B, ...T]
+   * @param source a node of shape [B, ...S]
+   * @returns a node of shape [B, ...T, ...S], or null
+   * @throws ShapeError where the first axes differ or are missing
+   */
+  batchJacobian(
+    target: Node,
+    source: Source,
+    unconnected: Unconnected = "none",
+    chunk: number | null = null,
+  ): Node | null {
+    const from = shapeOf(source);
+    const [size, ...inner] = target.shape;
+    if (size === undefined || from[0] !== size) {
+      throw new ShapeError(
+        `batch_jacobian: target and source must have the same first axis, got shapes ${formatShape(target.shape)} and ${
+          formatShape(from)
+        }`,
+      );
+    }
+    const [result] = this.#use("batch_jacobian", () => {
+      const columns = inner.reduce((a, b) => a * b, 1);
+      const rows = (start: number, count: number): Node => {
+        const units = ops.reshape(unitRows(target, columns, start, count), [count, 1, ...inner]);
+        return ops.broadcast(units, [count, size, ...inner]);
+      };
+      const [g] = this.#rows("batch_jacobian", target, [source], columns, rows, chunk);
+      const shape = [size, ...inner, ...from.slice(1)];
+      if (g === null || g === undefined) return [missing(source, shape, unconnected)];
+      const perm = g.shape.map((_, i) => i === 0 ? 1 : i === 1 ? 0 : i);
+      return [ops.reshape(ops.transpose(g, perm), shape)];
+    });
+    return result ?? null;
+  }
+
+  /** The gradients for many seeds at once, stacked along a new first axis. */
+  #rows(
+    name: string,
+    target: Node,
+    sources: readonly Source[],
+    count: number,
+    rows: (start: number, count: number) => Node,
+    chunk: number | null,
+  ): (Node | null)[] {
+    let connected: boolean[] = [];
+    const part = (start: number, count: number): Node[] =>
+      vectorize(
+        ([seed]) => {
+          const grads = this.#sweep(name, [target], sources, [seed!], "none");
+          connected = grads.map((g) => g !== null);
+          return grads.filter((g) => g !== null);
+        },
+        [{ node: rows(start, count), batched: true }],
+        count,
+        "pullback",
+      ).map(({ node, batched }) => batched ? node : ops.broadcast(node, [count, ...node.shape]));
+    const step = Math.max(1, chunk ?? count);
+    const parts: Node[][] = [];
+    for (let start = 0; start < Math.max(count, 1); start += step) {
+      parts.push(part(start, Math.min(step, count - start)));
+    }
+    let next = 0;
+    return connected.map((there) => {
+      if (!there) return null;
+      const i = next++;
+      return ops.concatenate(parts.map((nodes) => nodes[i]!), 0);
+    });
+  }
+
+  /** Runs a sweep: unseen by this tape unless it is persistent, and once only unless it is persistent. */
+  #use<T extends readonly (Node | null)[]>(name: string, fn: () => T): T {
+    if (this.#spent) {
+      throw new Error(
+        `${name}: the tape was used up; a tape gives one gradient unless it is made with { persistent: true }, and none after its end`,
+      );
+    }
+    if (this.persistent) return tidy(fn);
+    this.stop();
+    this.#spent = true;
+    try {
+      const result = tidy(fn);
+      for (const node of result) node?.hold();
+      this.#log.release();
+      for (const node of result) if (node !== null) node.holders--;
+      return result;
+    } finally {
+      this.#log.release();
+    }
+  }
+
+  #sweep(
+    name: string,
+    targets: readonly Node[],
+    sources: readonly Source[],
+    seeds: readonly (Node | null)[] | null,
+    unconnected: Unconnected,
+  ): (Node | null)[] {
+    const { reads } = this.#log;
+    const places = sources.map((source): readonly Node[] => {
+      if (source instanceof Cell) return [...(reads.get(source) ?? [])];
+      return this.#log.watched.has(source) ? [source] : [];
+    });
+    const cotangents = new Map<Node, Node>();
+    targets.forEach((target, i) => {
+      if (isDisposed(target)) throw new TracerError(`${name}: target ${i} was disposed`);
+      if (isInexact(target.dtype)) accumulate(cotangents, target, seedOf(name, target, seeds?.[i] ?? null));
+    });
+    backward(this.#log.entries, places.flat(), cotangents);
+    return sources.map((source, i) => {
+      let total: Node | null = null;
+      for (const node of places[i]!) {
+        const g = cotangents.get(node);
+        if (g !== undefined) total = total === null ? g : ops.add(total, g);
+      }
+      return total ?? missing(source, shapeOf(source), unconnected);
+    });
+  }
+}
+
+/** Adds the cotangents of everything between `sources` and the nodes that have one already. */
+function backward(log: readonly Entry[], sources: readonly Node[], cotangents: Map<Node, Node>): void {
+  const kept = new Set(sources);
+  const onPath = new Set(sources);
+  const entries = log.filter((entry) => {
+    if (!entry.inputs.some((x) => onPath.has(x))) return false;
+    onPath.add(entry.node);
+    return true;
+  });
+  for (let i = entries.length - 1; i >= 0; i--) {
+    const { node, prim, inputs, params } = entries[i]!;
+    const g = cotangents.get(node);
+    if (g === undefined) continue;
+    if (!kept.has(node)) cotangents.delete(node);
+    const needs = inputs.map((x) => onPath.has(x) && isInexact(x.dtype));
+    if (!needs.includes(true)) continue;
+    const grads = prim.vjp!(g, { inputs, output: node, params, needs });
+    for (let k = 0; k < inputs.length; k++) {
+      const gx = grads[k];
+      if (needs[k] && gx !== null && gx !== undefined) accumulate(cotangents, inputs[k]!, likeInput(gx, inputs[k]!));
+    }
+  }
+}
+
+function accumulate(cotangents: Map<Node, Node>, node: Node, g: Node): void {
+  const before = cotangents.get(node);
+  cotangents.set(node, before === undefined ? g : ops.add(before, g));
+}
+
+/** A cotangent summed over the axes along which its input was repeated; the real part where the input is real. */
+export function likeInput(g: Node, input: Node): Node {
+  let out = g;
+  if (!sameShape(out.shape, input.shape)) {
+    const extra = out.shape.length - input.shape.length;
+    const axes = out.shape.map((_, i) => i).filter((i) =>
+      i < extra || (input.shape[i - extra] === 1 && out.shape[i] !== 1)
+    );
+    out = ops.reshape(ops.sum(out, axes), input.shape);
+  }
+  if (isComplex(out.dtype) && !isComplex(input.dtype)) out = ops.real(out);
+  return ops.cast(out, input.dtype);
+}
+
+function seedOf(name: string, target: Node, seed: Node | null): Node {
+  if (seed === null) return ops.full(target.shape, 1, target);
+  if (!sameShape(seed.shape, target.shape)) {
+    throw new ShapeError(
+      `${name}: an output gradient of shape ${formatShape(seed.shape)} was given for a target of shape ${
+        formatShape(target.shape)
+      }`,
+    );
+  }
+  return ops.cast(seed, target.dtype);
+}
+
+/** Rows `start` to `start + count` of the identity matrix of `size` columns, in the dtype and on the device of `like`. */
+function unitRows(like: Node, size: number, start: number, count: number): Node {
+  const row = ops.iota([count, size], 0, "int64", like.device);
+  const column = ops.iota([count, size], 1, "int64", like.device);
+  const shifted = start === 0 ? row : ops.add(row, ops.full([count, size], BigInt(start), row));
+  return ops.cast(ops.equal(shifted, column), like.dtype);
+}
+
+function shapeOf(source: Source): readonly number[] {
+  return source.shape;
+}
+
+function missing(source: Source, shape: readonly number[], unconnected: Unconnected): Node | null {
+  if (unconnected === "none") return null;
+  return ops.broadcast(ops.scalar(0, source.dtype, source.device), shape);
+}
+
+/** Whether a tape that records follows one of these nodes. */
+export function isWatched(nodes: readonly Node[]): boolean {
+  for (const recorder of context.recorders) {
+    if (recorder.watches === undefined) continue;
+    for (const node of nodes) if (recorder.watches(node)) return true;
+  }
+  return false;
+}

@@ -1,0 +1,104 @@
+/**
+ * State: a place for one value that can be replaced. Inside a traced function, reading it makes an input of the trace and
+ * writing it an output.
+ * @module
+ */
+import { ShapeError, TracerError } from "../base/errors.ts";
+import type { DType } from "../base/dtype.ts";
+import { formatShape, sameShape } from "../base/shape.ts";
+import type { Primitive } from "../core/primitive.ts";
+import { bind, context, type Node, settle } from "../core/trace.ts";
+import type { Device } from "../device/device.ts";
+import { type Cell as CellLike, currentStage, insideMap } from "./tracing.ts";
+
+/** A variable as a parameter; it has nothing to enumerate, so that keys made of parameters stay short. */
+class Place {
+  readonly #cell: Cell;
+
+  constructor(cell: Cell) {
+    this.#cell = cell;
+  }
+
+  get cell(): Cell {
+    return this.#cell;
+  }
+}
+
+/** What was assigned to a variable: the same value, to which no gradient flows back. A tape sees a new reading of the variable. */
+const assigned: Primitive<Place> = {
+  name: "assigned",
+  kind: "move",
+  infer: ([x]) => x!,
+  vjp: null,
+  batch: ([x]) => x!.node,
+  lower: { as: "view", view: (input) => input },
+};
+
+const finalizers = new FinalizationRegistry<{ node: Node }>((held) => held.node.drop());
+
+/** A place for one value. */
+export class Cell implements CellLike {
+  readonly shape: readonly number[];
+  readonly dtype: DType;
+  readonly device: Device;
+  readonly trainable: boolean;
+  readonly #held: { node: Node };
+
+  /** @throws TracerError for a value that belongs to a trace */
+  constructor(initial: Node, trainable: boolean) {
+    if (initial.symbolic) {
+      throw new TracerError("Variable: the initial value is traced; make the variable outside of the traced function");
+    }
+    this.shape = initial.shape;
+    this.dtype = initial.dtype;
+    this.device = initial.device;
+    this.trainable = trainable;
+    this.#held = { node: initial.hold() };
+    finalizers.register(this, this.#held);
+  }
+
+  /** The value now. */
+  read(): Node {
+    const stage = currentStage();
+    const node = stage === null ? this.#held.node : stage.cell(this, this).current;
+    const { recorders } = context;
+    for (let i = 0; i < recorders.length; i++) recorders[i]!.read?.(this, node);
+    return node;
+  }
+
+  /**
+   * Another value.
+   * @throws ShapeError or TypeError unless it is of the same shape and dtype; TracerError inside `vectorized_map`
+   */
+  write(node: Node): void {
+    if (!sameShape(node.shape, this.shape)) {
+      throw new ShapeError(
+        `assign: got shape ${formatShape(node.shape)}, expected the variable's ${formatShape(this.shape)}`,
+      );
+    }
+    if (node.dtype !== this.dtype) {
+      throw new TypeError(`assign: got dtype ${node.dtype}, expected the variable's ${this.dtype}`);
+    }
+    if (insideMap()) {
+      throw new TracerError(
+        "assign: a variable cannot be assigned inside tnp.vectorized_map; return the value instead",
+      );
+    }
+    const stage = currentStage();
+    if (stage !== null) {
+      const state = stage.cell(this, this);
+      state.current = stage.keep(bind(assigned, [node], new Place(this)));
+      state.written = true;
+      return;
+    }
+    const value = context.recorders.length > 0 ? bind(assigned, [node], new Place(this)) : settle(node);
+    const before = this.#held.node;
+    this.#held.node = value.hold();
+    before.drop();
+  }
+}
+
+/** The variable to which a bound primitive assigns, if that is what it does: for a tape, its result is a new reading of it. */
+export function assignedCell(prim: Primitive, params: unknown): Cell | null {
+  return prim.name === assigned.name && params instanceof Place ? params.cell : null;
+}
