@@ -182,11 +182,11 @@ export interface Methods {
   diagonal(x: ArrayLike, ...args: Args<[number, number, number], DiagonalOptions>): NDArray;
   trace(x: ArrayLike, ...args: Args<[number, number, number, DType], TraceOptions>): NDArray;
   take(x: ArrayLike, indices: ArrayLike, ...args: Args<[number | null], TakeOptions>): NDArray;
-  compress(condition: ArrayLike, x: ArrayLike, axis?: number | null): NDArray;
+  compress(condition: ArrayLike, x: ArrayLike, ...args: Args<[number | null], AxisOption>): NDArray;
   nonzero(x: ArrayLike): NDArray<"int64">[];
   searchsorted(x: ArrayLike, v: ArrayLike, ...args: Args<["left" | "right"], SearchOptions>): NDArray<"int64">;
-  sort(x: ArrayLike, axis?: number | null): NDArray;
-  argsort(x: ArrayLike, axis?: number | null): NDArray<"int64">;
+  sort(x: ArrayLike, ...args: Args<[number | null], SortOptions>): NDArray;
+  argsort(x: ArrayLike, ...args: Args<[number | null], SortOptions>): NDArray<"int64">;
   dot(x: ArrayLike, y: ArrayLike): NDArray;
   sum(x: ArrayLike, ...args: Args<[Axis, DType], ReduceOptions>): NDArray;
   prod(x: ArrayLike, ...args: Args<[Axis, DType], ReduceOptions>): NDArray;
@@ -201,8 +201,8 @@ export interface Methods {
   any(x: ArrayLike, ...args: Args<[Axis], TruthOptions>): NDArray;
   cumsum(x: ArrayLike, ...args: Args<[number | null, DType], ScanOptions>): NDArray;
   cumprod(x: ArrayLike, ...args: Args<[number | null, DType], ScanOptions>): NDArray;
-  clip(x: ArrayLike, min?: ArrayLike | null, max?: ArrayLike | null): NDArray;
-  round(x: ArrayLike, decimals?: number): NDArray;
+  clip(x: ArrayLike, ...args: Args<[ArrayLike | null, ArrayLike | null], ClipOptions>): NDArray;
+  round(x: ArrayLike, ...args: Args<[number], { readonly decimals?: number }>): NDArray;
 }
 
 /** Keywords of `diagonal`. */
@@ -222,6 +222,27 @@ export interface TakeOptions {
   readonly axis?: number | null | undefined;
   /** What an index outside does: an error, counts round, or stops at the ends. */
   readonly mode?: "raise" | "wrap" | "clip" | undefined;
+}
+
+/** The keyword of `compress`. */
+export interface AxisOption {
+  readonly axis?: number | null;
+}
+
+/** Keywords of `sort` and `argsort`. */
+export interface SortOptions {
+  readonly axis?: number | null | undefined;
+  /** NumPy's names of algorithms; every sort here is stable, so they say nothing. */
+  readonly kind?: "quicksort" | "mergesort" | "heapsort" | "stable" | null | undefined;
+  readonly stable?: boolean | null | undefined;
+}
+
+/** Keywords of `clip`: the limits under both of NumPy's names. */
+export interface ClipOptions {
+  readonly min?: ArrayLike | null;
+  readonly max?: ArrayLike | null;
+  readonly a_min?: ArrayLike | null;
+  readonly a_max?: ArrayLike | null;
 }
 
 /** Keywords of `searchsorted`. */
@@ -250,7 +271,6 @@ let adopt: (x: NDArray) => void;
 
 /** Live handles of each open `tnp.scope`, innermost last. */
 const scopes: Set<NDArray>[] = [];
-const finalizers = new FinalizationRegistry<Node>((node) => node.drop());
 
 /**
  * An immutable n-dimensional array of one dtype.
@@ -297,9 +317,10 @@ export class NDArray<D extends DType = DType> {
     );
   }
 
+  // No finalizer drops the node: a registry would keep node and memory alive until a synchronous loop ends. What nobody gives
+  // back, the collector takes, and devices learn of it through their buffers.
   private constructor(node: Node) {
     this.#node = node.hold();
-    finalizers.register(this, node, this);
     if (scopes.length > 0) scopes.at(-1)!.add(this);
     settle(node);
   }
@@ -448,7 +469,6 @@ export class NDArray<D extends DType = DType> {
   dispose(): void {
     if (this.#disposed) return;
     this.#disposed = true;
-    finalizers.unregister(this);
     for (const scope of scopes) scope.delete(this);
     this.#node.drop();
   }
@@ -674,8 +694,8 @@ export class NDArray<D extends DType = DType> {
   }
 
   /** Slices where a list of conditions is true, as `tnp.compress`. */
-  compress(condition: ArrayLike, axis?: number | null): NDArray<D> {
-    return methods.compress(condition, this, axis) as NDArray<D>;
+  compress(condition: ArrayLike, ...args: Args<[axis: number | null], AxisOption>): NDArray<D> {
+    return methods.compress(condition, this, ...args) as NDArray<D>;
   }
 
   /** Where elements are not zero: one array of indices an axis, as `tnp.nonzero`. */
@@ -689,13 +709,13 @@ export class NDArray<D extends DType = DType> {
   }
 
   /** A sorted copy, as `tnp.sort`. */
-  sort(axis?: number | null): NDArray<D> {
-    return methods.sort(this, axis) as NDArray<D>;
+  sort(...args: Args<[axis: number | null], SortOptions>): NDArray<D> {
+    return methods.sort(this, ...args) as NDArray<D>;
   }
 
   /** The indices that sort, as `tnp.argsort`. */
-  argsort(axis?: number | null): NDArray<"int64"> {
-    return methods.argsort(this, axis);
+  argsort(...args: Args<[axis: number | null], SortOptions>): NDArray<"int64"> {
+    return methods.argsort(this, ...args);
   }
 
   /** The dot product, as `tnp.dot`. */
@@ -769,13 +789,13 @@ export class NDArray<D extends DType = DType> {
   }
 
   /** The elements kept within limits, as `tnp.clip`. */
-  clip(min?: ArrayLike | null, max?: ArrayLike | null): NDArray {
-    return methods.clip(this, min, max);
+  clip(...args: Args<[min: ArrayLike | null, max: ArrayLike | null], ClipOptions>): NDArray {
+    return methods.clip(this, ...args);
   }
 
   /** The elements rounded to some decimals, halves to even, as `tnp.round`. */
-  round(decimals?: number): NDArray<D> {
-    return methods.round(this, decimals) as NDArray<D>;
+  round(...args: Args<[decimals: number], { readonly decimals?: number }>): NDArray<D> {
+    return methods.round(this, ...args) as NDArray<D>;
   }
 }
 

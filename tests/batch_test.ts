@@ -6,7 +6,7 @@ const x = tnp.reshape(tnp.linspace(-1, 1, 24), [4, 3, 2]);
 const close = (a: NDArray, b: NDArray): void => {
   assert.deepEqual(a.shape, b.shape);
   assert.equal(a.dtype, b.dtype);
-  assert.ok(tnp.allclose(a, b), `${a}\nexpected\n${b}`);
+  if (!tnp.allclose(a, b)) assert.fail(`${a}\nexpected\n${b}`);
 };
 
 /** Functions of one [3, 2] example. */
@@ -64,7 +64,10 @@ describe("vectorized_map()", () => {
     const b = tnp.asarray([10.5, 20]);
     const table = tnp.vectorized_map((u: NDArray) => tnp.vectorized_map((v: NDArray) => tnp.multiply(u, v), b), a);
     assert.deepEqual(table.toArray(), tnp.outer(a, b).toArray());
-    const rows = tnp.vectorized_map((m: NDArray) => tnp.vectorized_map((r: NDArray) => tnp.multiply(r, tnp.sum(m)), m), x);
+    const rows = tnp.vectorized_map(
+      (m: NDArray) => tnp.vectorized_map((r: NDArray) => tnp.multiply(r, tnp.sum(m)), m),
+      x,
+    );
     close(rows, tnp.map_fn((m: NDArray) => tnp.map_fn((r: NDArray) => tnp.multiply(r, tnp.sum(m)), m), x));
   });
 
@@ -106,7 +109,10 @@ describe("vectorized_map()", () => {
       }, a), { name: "TracerError", message: /cannot be assigned inside tnp.vectorized_map/ });
     let leaked: NDArray | null = null;
     tnp.vectorized_map((v: NDArray) => leaked = tnp.multiply(v, 2), a);
-    assert.throws(() => tnp.add(leaked!, 1), { name: "TracerError", message: /after its tnp.function or tnp.vectorized_map had ended/ });
+    assert.throws(() => tnp.add(leaked!, 1), {
+      name: "TracerError",
+      message: /after its tnp.function or tnp.vectorized_map had ended/,
+    });
     assert.throws(() => tnp.vectorized_map((v: NDArray) => Promise.resolve(v), a), /must be synchronous/);
     assert.throws(() => tnp.vectorized_map(3 as never, a), /got 3, expected a function/);
   });
@@ -147,14 +153,20 @@ describe("vectorized_map() and gradients", () => {
     tape.watch([x, w]);
     const total = tnp.sum(tnp.vectorized_map((row: NDArray) => loss(row, tnp.multiply(w, 2)), x));
     const [gx, gw] = tape.gradient(total, [x, w]);
-    const whole = tnp.grad((x: NDArray, w: NDArray) => tnp.sum(tnp.square(tnp.matmul(x, tnp.multiply(w, 2)))), [0, 1])(x, w);
+    const whole = tnp.grad((x: NDArray, w: NDArray) => tnp.sum(tnp.square(tnp.matmul(x, tnp.multiply(w, 2)))), [0, 1])(
+      x,
+      w,
+    );
     close(gx!, whole[0]);
     close(gw!, whole[1]);
   });
 
   test("a Jacobian inside, a Hessian per example", () => {
     const f = (row: NDArray): NDArray => tnp.sum(tnp.multiply(tnp.multiply(row, row), row));
-    close(tnp.vectorized_map((m: NDArray) => tnp.hessian(f)(m.at(0)), x), tnp.map_fn((m: NDArray) => tnp.hessian(f)(m.at(0)), x));
+    close(
+      tnp.vectorized_map((m: NDArray) => tnp.hessian(f)(m.at(0)), x),
+      tnp.map_fn((m: NDArray) => tnp.hessian(f)(m.at(0)), x),
+    );
   });
 
   test("map in map under a tape", () => {

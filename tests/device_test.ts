@@ -404,6 +404,103 @@ for (const [name, config] of engines) {
   });
 }
 
+/** Epilogues over acc, a bias row (operand 0), a residual (operand 1) and a scalar: what they compute, and how. */
+const epilogues: readonly (readonly [
+  string,
+  (b: ExprBuilder, acc: Expr, load: (k: number) => Expr, s: Expr) => Expr,
+  (
+    acc: number,
+    bias: number,
+    residual: number,
+  ) => number,
+])[] = [
+  ["add bias", (b, acc, load) => b.binary("add", acc, load(0)), (acc, bias) => acc + bias],
+  [
+    "relu of a sum with bias",
+    (b, acc, load) => b.binary("max", b.binary("add", load(0), acc), b.const("float32", 0)),
+    (acc, bias) => Number.isNaN(acc + bias) ? NaN : Math.max(acc + bias, 0),
+  ],
+  [
+    "tanh of a sum with bias, plus residual",
+    (b, acc, load) => b.binary("add", b.unary("tanh", b.binary("add", acc, load(0))), load(1)),
+    (acc, bias, residual) => Math.tanh(acc + bias) + residual,
+  ],
+  [
+    "logistic",
+    (b, acc) => {
+      const one = b.const("float32", 1);
+      return b.binary("div", one, b.binary("add", one, b.unary("exp", b.unary("neg", acc))));
+    },
+    (acc) => 1 / (1 + Math.exp(-acc)),
+  ],
+  [
+    "scaled residual",
+    (b, acc, load, s) => b.binary("sub", b.binary("mul", acc, s), load(1)),
+    (acc, _, residual) => acc * 0.25 - residual,
+  ],
+];
+
+for (const [name, config] of engines) {
+  describe(`the epilogue of matmul by ${name}`, () => {
+    for (const [title, make, compute] of epilogues) {
+      test(`is ${title}`, () => {
+        configureCpu(config);
+        try {
+          const b = new ExprBuilder();
+          const load = (operand: number) => b.make("load", "float32", [], { operand, component: 0 });
+          const body = make(b, b.make("acc", "float32", [], 0), load, b.make("scalar", "float32", [], 0));
+          const operand: Operand = { dtype: "float32", components: 1, access: "unit", virtual: false, gathered: 0 };
+          const call = cpu.routine({
+            key: `matmul ${title}`,
+            name: "matmul",
+            dtypes: ["float32", "float32", "float32"],
+            params: {},
+            epilogue: {
+              operands: [operand, operand],
+              scalars: ["float32"],
+              body: [body],
+              output: { dtype: "float32", components: 1, access: "unit" },
+            },
+            comment: title,
+          });
+          const random = generator(2);
+          for (const batch of [[], [3]]) {
+            for (const [m, k, n] of [[2, 3, 4], [24, 31, 32]] as const) {
+              const values = (count: number) => Array.from({ length: count }, () => random(17) / 8 - 1);
+              const shape = [...batch, m, n], rank = shape.length, count = sizeOf(shape);
+              const a = values(sizeOf(batch) * m * k), w = values(k * n), bias = values(n), residual = values(count);
+              bias[1] = NaN;
+              const out = zeros("float32", shape);
+              const x = hold("float32", a, [...batch, m, k]), y = hold("float32", w, [k, n]);
+              const row = hold("float32", bias, [n]);
+              call({
+                inputs: [x, y],
+                output: out,
+                operands: [
+                  { buffer: row.buffer, offset: 0, strides: [...new Array<number>(rank - 1).fill(0), 1] },
+                  hold("float32", residual, shape),
+                ],
+                scalars: [0.25],
+              });
+              for (let i = 0; i < count; i++) {
+                let acc = 0;
+                for (let p = 0; p < k; p++) acc += a[Math.floor(i / n) * k + p]! * w[p * n + i % n]!;
+                const expected = compute(acc, bias[i % n]!, residual[i]!), got = Number(out.get(i));
+                const near = Math.abs(got - expected) <= 1e-5 * Math.max(1, Math.abs(expected));
+                if (!near && !Object.is(got, expected)) {
+                  assert.fail(`[${i}] of [${shape}]: got ${got}, expected ${expected}`);
+                }
+              }
+            }
+          }
+        } finally {
+          configureCpu(null);
+        }
+      });
+    }
+  });
+}
+
 /** NumPy's order of two numbers: NaN last. */
 const before = (a: Scalar, b: Scalar): boolean => a < b || (b !== b && a === a);
 
@@ -563,9 +660,9 @@ function child(variables: Record<string, string>, flags: readonly string[] = ["-
   const script = fileURLToPath(new URL("./device_child.ts", import.meta.url));
   const args = runtime.name === "deno" ? ["run", "--no-check", ...flags, script] : [script];
   const { promise, resolve, reject } = Promise.withResolvers<Record<string, unknown>>();
-  // Through the shell: Deno's own spawn gives children that are Deno all permissions.
-  const process_ = spawn("/bin/sh", ["-c", 'exec "$0" "$@"', process.execPath, ...args], {
-    env: { ...process.env, ...variables },
+  // Through a variable, because Deno's node:child_process adds all permissions to a command that names Deno.
+  const process_ = spawn("/bin/sh", ["-c", 'exec "$TNP_TEST_RUNTIME" "$@"', "sh", ...args], {
+    env: { ...process.env, ...variables, TNP_TEST_RUNTIME: process.execPath },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let out = "", err = "";
@@ -694,31 +791,23 @@ describe("the compiler", () => {
       writeFileSync(path, `#!/bin/sh\n${text}\n`, { mode: 0o700 });
       return path;
     };
-    withEnvironment({}, (folder, warnings) => {
+    withEnvironment({ TNP_CC: "" }, (folder, warnings) => {
       process.env["TNP_CC"] = script(folder, 'echo "compiler: out of luck" >&2; exit 3');
-      try {
-        for (let i = 0; i < 3; i++) assert.deepEqual(runMap(square, 10), squares);
-        assert.equal(warnings.length, 1);
-        assert.match(warnings[0]!, /the C compiler does not work.*ended with status 3: compiler: out of luck/s);
-      } finally {
-        delete process.env["TNP_CC"];
-      }
+      for (let i = 0; i < 3; i++) assert.deepEqual(runMap(square, 10), squares);
+      assert.equal(warnings.length, 1);
+      assert.match(warnings[0]!, /the C compiler does not work.*ended with status 3: compiler: out of luck/s);
     });
     const found = findCompiler();
     if (!("path" in found)) return;
-    withEnvironment({}, (folder, warnings) => {
+    withEnvironment({ TNP_CC: "" }, (folder, warnings) => {
       // A compiler that works until it is given the kernel.
       const refuse = `for a; do case $a in *.c) grep -q cube "$a" && echo "kernel refused" >&2 && exit 1;; esac; done`;
       process.env["TNP_CC"] = script(folder, `${refuse}; exec ${found.path} "$@"`);
-      try {
-        const cube = mapKernel((b, x) => b.binary("mul", x, b.binary("mul", x, x)), "cube(x)");
-        for (let i = 0; i < 3; i++) assert.deepEqual(runMap(cube, 4), [0, 1, 8, 27]);
-        assert.deepEqual(runMap(square, 10), squares);
-        assert.equal(warnings.length, 1);
-        assert.match(warnings[0]!, /a kernel could not be compiled, JavaScript runs it: .*kernel refused/s);
-      } finally {
-        delete process.env["TNP_CC"];
-      }
+      const cube = mapKernel((b, x) => b.binary("mul", x, b.binary("mul", x, x)), "cube(x)");
+      for (let i = 0; i < 3; i++) assert.deepEqual(runMap(cube, 4), [0, 1, 8, 27]);
+      assert.deepEqual(runMap(square, 10), squares);
+      assert.equal(warnings.length, 1);
+      assert.match(warnings[0]!, /a kernel could not be compiled, JavaScript runs it: .*kernel refused/s);
     });
   });
 

@@ -130,7 +130,10 @@ describe("function()", () => {
   test("a traced array that got out is an error", () => {
     let leaked: NDArray | null = null;
     tnp.function((x: NDArray) => leaked = tnp.multiply(x, 2))(1.5);
-    assert.throws(() => tnp.add(leaked!, 1), { name: "TracerError", message: /had ended; return it from the function/ });
+    assert.throws(() => tnp.add(leaked!, 1), {
+      name: "TracerError",
+      message: /had ended; return it from the function/,
+    });
     assert.throws(() => leaked!.item(), { name: "TracerError" });
   });
 

@@ -19,7 +19,10 @@ function close(actual: ArrayLike<number>, expected: ArrayLike<number>, tolerance
   assert.equal(actual.length, expected.length, what);
   for (let i = 0; i < expected.length; i++) {
     const error = Math.abs(actual[i]! - expected[i]!);
-    assert.ok(error <= tolerance * (1 + Math.abs(expected[i]!)), `${what}: element ${i} is ${actual[i]}, expected ${expected[i]}`);
+    assert.ok(
+      error <= tolerance * (1 + Math.abs(expected[i]!)),
+      `${what}: element ${i} is ${actual[i]}, expected ${expected[i]}`,
+    );
   }
 }
 
@@ -93,7 +96,10 @@ describe("gradients to second order match finite differences", () => {
 const wide = [-2, 2] as const;
 const more: Readonly<Record<string, [F, NDArray[]]>> = {
   "matmul of matrices": [(x, y) => tnp.matmul(x, y), [draws([2, 3], wide, 1), draws([3, 2], wide, 2)]],
-  "matmul with broadcast batches": [(x, y) => tnp.matmul(x, y), [draws([2, 1, 2, 2], wide, 3), draws([2, 2, 2], wide, 4)]],
+  "matmul with broadcast batches": [(x, y) => tnp.matmul(x, y), [
+    draws([2, 1, 2, 2], wide, 3),
+    draws([2, 2, 2], wide, 4),
+  ]],
   "matmul of vectors": [(x, y) => tnp.matmul(x, y), [draws([3], wide, 5), draws([3], wide, 6)]],
   dot: [(x, y) => tnp.dot(x, y), [draws([2, 3], wide, 7), draws([3], wide, 8)]],
   outer: [(x, y) => tnp.outer(x, y), [draws([2], wide, 9), draws([3], wide, 10)]],
@@ -104,7 +110,10 @@ const more: Readonly<Record<string, [F, NDArray[]]>> = {
   "at with integers that repeat": [(x) => tnp.square(x.at([0, 2, 0])), [draws([3, 2], wide, 17)]],
   "at with a mask": [(x) => tnp.square(x.at([true, false, true])), [draws([3, 2], wide, 18)]],
   with: [(x, y) => tnp.square(x.with([1], y)), [draws([3, 2], wide, 19), draws([2], wide, 20)]],
-  "with add": [(x, y) => tnp.square(x.with([[0, 0]], y, { mode: "add" })), [draws([3], wide, 21), draws([2], wide, 22)]],
+  "with add": [(x, y) => tnp.square(x.with([[0, 0]], y, { mode: "add" })), [
+    draws([3], wide, 21),
+    draws([2], wide, 22),
+  ]],
   concatenate: [(x, y) => tnp.square(tnp.concatenate([x, y], 1)), [draws([2, 1], wide, 23), draws([2, 2], wide, 24)]],
   stack: [(x, y) => tnp.square(tnp.stack([x, y])), [draws([2], wide, 25), draws([2], wide, 26)]],
   pad: [(x) => tnp.square(tnp.pad(x, [[1, 0], [0, 2]])), [draws([2, 2], wide, 27)]],

@@ -250,6 +250,23 @@ test("matmul takes views, broadcasts batches and fuses epilogues", () => {
   assert.deepEqual(numbers(op.add(op.matmul(array([], [2, 0]), array([], [0, 2])), num(a, 3)).hold()), [3, 3, 3, 3]);
 });
 
+test("an epilogue sees a matmul's result in another shape", () => {
+  const x = array(range(12), [2, 3, 2]), w = array(range(4), [2, 2]);
+  const dense = (x: Node, w: Node, b: Node) =>
+    op.neg(op.add(op.reshape(op.matmul(op.reshape(x, [6, 2]), w), [2, 3, 2]), b));
+  const want = range(6).flatMap((r) => [-(4 * r + 2), -(8 * r + 3)]);
+  assert.deepEqual(numbers(dense(x, w, array([0, 0], [2])).hold()), want);
+  assert.deepEqual(
+    numbers(dense(x, w, array(range(6), [2, 3, 1])).hold()),
+    want.map((v, i) => v - Math.floor(i / 2)),
+  );
+  assert.deepEqual(
+    numbers(dense(x, w, array(range(3), [3, 1])).hold()),
+    want.map((v, i) => v - Math.floor(i / 2) % 3),
+  );
+  assert.deepEqual(launches(dense(blank([2, 3, 2]), blank([2, 2]), blank([2]))), ["matmul"]);
+});
+
 test("plain numbers are not part of the plan", () => {
   const x = array([1, 2], [2]);
   numbers(op.mul(x, num(x, 0.5)).hold());

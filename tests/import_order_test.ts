@@ -24,7 +24,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   "src/array.ts": [...lower, "ffi", "src/device", "src/transform"],
   "src/numpy": [...lower, "ffi", "src/device", "src/transform", "src/array.ts"],
   "src/io": [...lower, "ffi", "src/device", "src/transform", "src/array.ts", "src/numpy"],
-  "mod.ts": [...lower, "ffi", "src/device", "src/transform", "src/array.ts", "src/numpy", "src/io"],
+  "src/tnp.ts": [...lower, "ffi", "src/device", "src/transform", "src/array.ts", "src/numpy", "src/io"],
+  "mod.ts": ["src/tnp.ts", ...lower, "ffi", "src/device", "src/transform", "src/array.ts", "src/numpy", "src/io"],
 };
 
 const adapters = ["ffi/deno.ts", "ffi/bun.ts", "ffi/node.ts"];

@@ -435,7 +435,7 @@ describe("tapes let go of what they held", () => {
     }
     assert.equal(holders(x), before);
     assert.throws(() =>
-      tnp.grad(() => {
+      tnp.grad((_: NDArray) => {
         throw new Error("no");
       })(x), /no/);
     assert.equal(context.recorders.length, 0);

@@ -28,6 +28,8 @@ export interface Recorder {
   read?(variable: object, node: Node): void;
   /** Whether it follows this node. */
   watches?(node: Node): boolean;
+  /** False once it sees nothing any more. */
+  readonly active?: boolean;
 }
 
 /** The graph's hooks and limits; set by the transforms, read by `bind`. */

@@ -21,7 +21,7 @@ import {
   unlinkSync,
   writeFileSync,
 } from "node:fs";
-import { isAbsolute, join } from "node:path";
+import { dirname, isAbsolute, join } from "node:path";
 import process from "node:process";
 import { env, permission, platform } from "../../ffi/runtime.ts";
 import { debug, warnOnce } from "../base/debug.ts";
@@ -185,10 +185,23 @@ export function kernelCache(): KernelCache | null {
   return cache.cache;
 }
 
+/** Makes a folder and those above it, for the user alone. Node's own recursive form never ends where the file system refuses with ENOENT. */
+function makeFolder(folder: string): void {
+  if (existsSync(folder)) return;
+  const parent = dirname(folder);
+  if (parent !== folder) makeFolder(parent);
+  try {
+    mkdirSync(folder, { mode: 0o700 });
+  } catch (error) {
+    // Another process was faster.
+    if (!existsSync(folder)) throw error;
+  }
+}
+
 function openCache(folder: string | null): KernelCache | null {
   if (folder === null || !permission("read", folder) || !permission("write", folder)) return privateFolder();
   try {
-    if (!existsSync(folder)) mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeFolder(folder);
     const reason = refusal(folder);
     if (reason !== null) {
       warnOnce(`the kernel cache ${folder} is not used: ${reason}; set TNP_CACHE_DIR to a folder of your own`);

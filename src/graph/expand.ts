@@ -49,6 +49,8 @@ export class Expander implements Emitter {
   readonly needs: Set<GNode> = new Set();
   /** Values of nodes that the kernel has by other means: the host of an epilogue. */
   readonly given: Map<GNode, Value> = new Map();
+  /** What to store if the step that is no move fails. */
+  fallback: GNode | null = null;
   /** How many points the expressions being built are computed at. */
   points: number;
   #fusion: Fusion;
@@ -174,7 +176,7 @@ export class Expander implements Emitter {
       }
       case "iota": {
         const lower = node.prim!.lower as Lowering<unknown> & { as: "iota" };
-        const view = this.#through(lower.view(node.params, node), chain, node);
+        const view = this.#through(lower.view(node.params, node), chain);
         if (view === null) return this.#dummy(node);
         return [this.position(realOf(node.dtype), view.strides, view.offset)];
       }
@@ -193,7 +195,7 @@ export class Expander implements Emitter {
   }
 
   #load(node: GNode, from: View, chain: Chain | null): Value {
-    const view = this.#through(from, chain, node);
+    const view = this.#through(from, chain);
     if (view === null) return this.#dummy(node);
     // A copied leaf is read raw by its own kernel and through its copy by others.
     const at = this.read(node, node.dtype, view);
@@ -214,7 +216,7 @@ export class Expander implements Emitter {
     const strides = new Array<number>(lead).fill(0);
     for (let d = 0; d < x.shape.length; d++) if (!axes.includes(d)) strides.push(view.strides[d]!);
     const rest = strides.length - lead;
-    const placed = this.#through({ shape: node.shape, strides, offset: view.offset }, chain, node);
+    const placed = this.#through({ shape: node.shape, strides, offset: view.offset }, chain);
     if (placed === null) return this.#dummy(node);
     const wrapped = indices.map((index, k) => {
       const path = this.trailing(index.shape, node.shape, rest, chain);
@@ -259,12 +261,12 @@ export class Expander implements Emitter {
   }
 
   /** A view after a chain; if strides cannot say it, what must be stored is noted. */
-  #through(from: View, chain: Chain | null, _node: GNode): View | null {
+  #through(from: View, chain: Chain | null): View | null {
     let view: View | null = from;
     for (let c = chain; c !== null; c = c.next) {
       view = c.apply(view);
       if (view === null) {
-        this.needs.add(c.move!.ins[0]!);
+        this.needs.add(c.move?.ins[0] ?? this.fallback!);
         return null;
       }
     }

@@ -103,10 +103,14 @@ export function applyMove(move: GNode, view: View): View | null {
 
 /** Whether a move keeps the order of elements and changes at most axes of length 1. */
 function keepsPlaces(move: GNode): boolean {
+  const long = (shape: readonly number[]) => shape.filter((n) => n !== 1);
+  return sameShape(long(move.ins[0]!.shape), long(move.shape)) && keepsOrder(move);
+}
+
+/** Whether a move is at most another shape for the same elements in the same order. */
+function keepsOrder(move: GNode): boolean {
   const input = move.ins[0]!;
   if (input.size !== move.size) return false;
-  const long = (shape: readonly number[]) => shape.filter((n) => n !== 1);
-  if (!sameShape(long(input.shape), long(move.shape))) return false;
   const view = applyMove(move, dense(input.shape));
   if (view === null || view.offset !== 0) return false;
   const want = contiguousStrides(move.shape);
@@ -171,11 +175,11 @@ function epilogues(nodes: readonly GNode[], keep: (n: GNode) => boolean) {
         next = next.consumers.length === 1 ? next.consumers[0]! : undefined;
         if (next?.role === "view") {
           passed.push(next);
-          if (routine || keep(next) || !keepsPlaces(next)) next = undefined;
+          if (keep(next) || !(routine ? keepsOrder(next) : keepsPlaces(next))) next = undefined;
         }
       } while (next?.role === "view");
       if (next === undefined || next.role !== "map" || next.size !== end.size || hostOf.has(next)) break;
-      if (routine && (!sameShape(next.shape, host.shape) || next.dtype !== host.dtype)) break;
+      if (routine && next.dtype !== host.dtype) break;
       for (const n of passed) hostOf.set(n, host);
       hostOf.set(next, host);
       end = next;
@@ -338,7 +342,8 @@ function merge(nodes: readonly GNode[], stored: ReadonlySet<GNode>, ends: Readon
       if (g === to) return true;
       for (const d of g.deps) {
         const next = groupOf.get(d);
-        if (next !== undefined && !seen.has(next)) {
+        // Sinks come in order: what was complete before `to` began cannot read from it.
+        if (next !== undefined && !seen.has(next) && next.sinks.at(-1)!.id >= to.sinks[0]!.id) {
           seen.add(next);
           stack.push(next);
         }

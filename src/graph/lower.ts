@@ -3,8 +3,8 @@
  * @module
  */
 import { dtypeInfo, realOf } from "../base/dtype.ts";
-import { collapse, contiguousStrides, extentOf, sizeOf } from "../base/shape.ts";
-import type { Lowering, Value, View } from "../core/primitive.ts";
+import { collapse, contiguousStrides, extentOf, reshapeStrides, sameShape, sizeOf } from "../base/shape.ts";
+import type { Lowering, View } from "../core/primitive.ts";
 import type { Expr } from "../../kernels/expr.ts";
 import {
   type Access,
@@ -18,7 +18,7 @@ import {
   type Routine,
 } from "../../kernels/kernel.ts";
 import { describe } from "./describe.ts";
-import { Expander, type Read, type ScalarSource } from "./expand.ts";
+import { type Chain, Expander, type Read, type ScalarSource } from "./expand.ts";
 import { applyMove, dense, type Fusion, type Group } from "./fuse.ts";
 import type { GNode } from "./simplify.ts";
 
@@ -197,15 +197,21 @@ const lowerings: Record<Group["kind"], (group: Group, fusion: Fusion, needs: Set
     const end = group.sinks[0]!;
     if (end.size === 0) return [];
     const rules = node.prim!.lower as Lowering<unknown> & { as: "routine" };
-    const x = new Expander(fusion, [end], end.shape);
+    const x = new Expander(fusion, [end], node.shape);
+    // The epilogue may see the result in another shape, but in the same order.
+    const same: Chain | null = sameShape(node.shape, end.shape) ? null : x.chain("order", (v) => {
+      const strides = reshapeStrides(v.shape, v.strides, node.shape);
+      return strides === null ? null : { shape: node.shape, strides, offset: v.offset };
+    }, null);
+    x.fallback = node;
     if (node.ins.some((i) => i.size === 0) && rules.name === "matmul") {
       // A sum of no products: zeros, then the epilogue.
       const { scalar, components } = dtypeInfo(node.dtype);
       const zero = x.b.const(scalar, scalar === "bool" ? false : scalar === "int64" || scalar === "uint64" ? 0n : 0);
       x.given.set(node, components === 2 ? [zero, zero] : [zero]);
-      const body = x.expand(end, null);
-      const targets = [{ node: end, ...dense(end.shape) }];
-      return finish(group, fusion, needs, x, { kind: "map", shape: end.shape, body, targets });
+      const body = x.expand(end, same);
+      const targets = [{ node: end, ...dense(node.shape) }];
+      return finish(group, fusion, needs, x, { kind: "map", shape: node.shape, body, targets });
     }
     const inputs = node.ins.map((input) => {
       const place = addressOf(input, fusion, needs);
@@ -218,9 +224,9 @@ const lowerings: Record<Group["kind"], (group: Group, fusion: Fusion, needs: Set
     x.given.set(node, acc);
     let epilogue: Epilogue | null = null;
     if (end !== node) {
-      const body = x.expand(end, null);
+      const body = x.expand(end, same);
       settle(x, group, needs);
-      const last = end.shape.length - 1;
+      const last = node.shape.length - 1;
       epilogue = {
         operands: x.reads.map((r) => operandOf(r, r.strides[last] ?? 1)),
         scalars: x.scalars.map((s) => s.dtype),
@@ -241,13 +247,13 @@ const lowerings: Record<Group["kind"], (group: Group, fusion: Fusion, needs: Set
         }|${exprKey(epilogue.body)}`,
     ].join("|");
     const routine: Routine = { key, name: rules.name, dtypes, params, epilogue, comment: describe(end, fusion.stored) };
-    const whole = dense(end.shape);
+    const whole = dense(node.shape);
     return [{
       kind: "routine",
       routine,
       inputs,
-      output: { node: end, raw: false, offset: 0, strides: whole.strides, shape: end.shape },
-      operands: x.reads.map((r) => placeOf(r, x, fusion, [end])),
+      output: { node: end, raw: false, offset: 0, strides: whole.strides, shape: node.shape },
+      operands: x.reads.map((r) => placeOf(r, fusion, [end])),
       scalars: x.scalars,
     }];
   },
@@ -400,7 +406,7 @@ function finish(group: Group, fusion: Fusion, needs: Set<GNode>, x: Expander, dr
     kernel,
     sizes,
     operands: reads.map((r, i) => ({
-      ...placeOf(r, x, fusion, group.sinks),
+      ...placeOf(r, fusion, group.sinks),
       strides: [...strides[i]!, ...r.gathered],
     })),
     outputs: targets.map((t, i) => ({
@@ -446,7 +452,7 @@ function operandOf(r: Read, stride: number): Operand {
   };
 }
 
-function placeOf(r: Read, _x: Expander, fusion: Fusion, own: readonly GNode[]): Place {
+function placeOf(r: Read, fusion: Fusion, own: readonly GNode[]): Place {
   const raw = r.node?.role === "leaf" && (own.includes(r.node) || !fusion.stored.has(r.node));
   return { node: r.node, raw, offset: r.offset, strides: r.strides };
 }

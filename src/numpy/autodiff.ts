@@ -67,10 +67,17 @@ function inexactLeaf(name: string, leaf: unknown): Node {
 }
 
 /** A function on trees as a function on the nodes in some of its arguments. */
-function onNodes(name: string, fn: (...args: never[]) => unknown, args: readonly unknown[], positions: readonly number[]) {
+function onNodes(
+  name: string,
+  fn: (...args: never[]) => unknown,
+  args: readonly unknown[],
+  positions: readonly number[],
+) {
   const wanted = new Set(positions.map((n) => checkArgnum(name, n)));
   for (const n of wanted) {
-    if (n >= args.length) throw new TypeError(`${name}: got ${args.length} arguments, cannot differentiate by argument ${n}`);
+    if (n >= args.length) {
+      throw new TypeError(`${name}: got ${args.length} arguments, cannot differentiate by argument ${n}`);
+    }
   }
   const parts = positions.map((n) => partition(args[n], isArrayLeaf));
   const inputs = parts.flatMap(({ arrays }) => arrays.map((leaf) => inexactLeaf(name, leaf)));
@@ -90,7 +97,10 @@ function onNodes(name: string, fn: (...args: never[]) => unknown, args: readonly
     let next = 0;
     return parts.map(({ arrays, rest }) => {
       const leaves = arrays.map(() => wrap(nodes[next++]!));
-      return assemble({ treedef: rest.treedef, statics: rest.statics.map((s) => s === null ? null : { value: null }) }, leaves);
+      return assemble(
+        { treedef: rest.treedef, statics: rest.statics.map((s) => s === null ? null : { value: null }) },
+        leaves,
+      );
     });
   };
   return { inputs, run, split };

@@ -144,5 +144,11 @@ export const bitwise_right_shift: typeof right_shift = right_shift;
  * Source: numpy.bitwise_count
  */
 export function bitwise_count(x: ArrayLike, options?: UfuncOptions): NDArray<"uint8"> {
-  return unary<"uint8">("bitwise_count", "bits", (x) => ops.cast(ops.popcount(x.dtype === "bool" ? ops.cast(x, "uint8") : x), "uint8"), x, options);
+  return unary<"uint8">(
+    "bitwise_count",
+    "bits",
+    (x) => ops.cast(ops.popcount(x.dtype === "bool" ? ops.cast(x, "uint8") : x), "uint8"),
+    x,
+    options,
+  );
 }

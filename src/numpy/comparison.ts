@@ -90,7 +90,9 @@ function isNaNNode(x: Node): Node {
 /** Whether all elements of a bool node are true, as a JavaScript boolean. */
 function everything(name: string, x: Node): boolean {
   if (x.symbolic) {
-    throw new TracerError(`${name}: the answer is not known inside tnp.function or tnp.vectorized_map; use tnp.all on a comparison`);
+    throw new TracerError(
+      `${name}: the answer is not known inside tnp.function or tnp.vectorized_map; use tnp.all on a comparison`,
+    );
   }
   const out = ops.all(x, x.shape.map((_, i) => i)).hold();
   try {
@@ -101,7 +103,11 @@ function everything(name: string, x: Node): boolean {
 }
 
 function closeNodes(name: string, a: ArrayLike, b: ArrayLike, args: CloseArgs): Node {
-  const { rtol = 1e-5, atol = 1e-8, equal_nan = false } = keywords<CloseOptions>(name, ["rtol", "atol", "equal_nan"], args);
+  const { rtol = 1e-5, atol = 1e-8, equal_nan = false } = keywords<CloseOptions>(
+    name,
+    ["rtol", "atol", "equal_nan"],
+    args,
+  );
   const { nodes: [x, y] } = promote(name, [a, b, 1.5]);
   const device = x.device;
   const real = isInexact(x.dtype) ? ops.abs(y) : y;

@@ -182,7 +182,9 @@ export function copy<D extends DType = DType>(a: NDArray<D> | ArrayLike): NDArra
  */
 export function astype<D extends DType>(x: NDArray, dtype: D, options: AstypeOptions = {}): NDArray<D> {
   const type = checkDType("astype", dtype);
-  const { casting = "unsafe" } = keywords<AstypeOptions & { casting?: Casting }>("astype", ["casting", "copy"], [options]);
+  const { casting = "unsafe" } = keywords<AstypeOptions & { casting?: Casting }>("astype", ["casting", "copy"], [
+    options,
+  ]);
   const node = nodeOf(x);
   if (!canCast(node.dtype, type, casting)) {
     throw new TypeError(`astype: cannot cast from ${node.dtype} to ${type} with casting "${casting}"`);
@@ -417,7 +419,9 @@ export function frombuffer<D extends DType = "float64">(
   const count = checkInt("frombuffer", "count", options.count ?? -1);
   if (offset < 0 || rest < 0 || (count < 0 && rest % itemsize !== 0) || count * itemsize > rest) {
     throw new ShapeError(
-      `frombuffer: got ${whole.byteLength} bytes from ${offset}, expected ${count < 0 ? "a multiple" : count} of ${itemsize}`,
+      `frombuffer: got ${whole.byteLength} bytes from ${offset}, expected ${
+        count < 0 ? "a multiple" : count
+      } of ${itemsize}`,
     );
   }
   const length = count < 0 ? rest / itemsize : count;

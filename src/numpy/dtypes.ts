@@ -8,11 +8,11 @@ import {
   canCast,
   type Casting,
   isSubdtype,
-  type PromotionMode,
   promoteTypes,
+  type PromotionMode,
   resultType,
-  scalarKinds,
   type ScalarKind,
+  scalarKinds,
   setPromotion,
 } from "../base/promote.ts";
 import { type Args, type ArrayLike, NDArray } from "../array.ts";

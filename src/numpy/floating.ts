@@ -3,7 +3,7 @@
  * @module
  */
 import { dtypes, isComplex, isFloat, isInexact } from "../base/dtype.ts";
-import { weakKindOf } from "../base/promote.ts";
+import { literalType, weakKindOf } from "../base/promote.ts";
 import * as ops from "../core/ops.ts";
 import type { Node } from "../core/trace.ts";
 import { type Args, type ArrayLike, type NDArray, wrap } from "../array.ts";
@@ -229,11 +229,14 @@ export function imag(val: ArrayLike): NDArray {
  */
 export function angle(z: ArrayLike, ...args: Args<[deg: boolean], { readonly deg?: boolean }>): NDArray {
   const { deg = false } = keywords<{ deg?: boolean }>("angle", ["deg"], args);
+  const given = toNodeOf("angle", z);
+  // NumPy takes the imaginary part of bool to be an integer 0.
+  const known = wrap(given.dtype === "bool" ? ops.cast(given, literalType("i")) : given);
   return unary("angle", "inexact", (x) => {
     const [re, im] = isComplex(x.dtype) ? [ops.real(x), ops.imag(x)] : [x, lit(0, x)];
     const angle = ops.atan2(im, re);
     return deg ? ops.mul(angle, lit(180 / Math.PI, angle)) : angle;
-  }, z);
+  }, known);
 }
 
 /**

@@ -247,10 +247,14 @@ function cuts(name: string, sections: number | readonly number[], length: number
       return [start, start + small + (i < extra ? 1 : 0)];
     });
   }
-  if (!Array.isArray(sections)) throw new TypeError(`${name}: got ${describe(sections)}, expected a number or a list of places`);
+  if (!Array.isArray(sections)) {
+    throw new TypeError(`${name}: got ${describe(sections)}, expected a number or a list of places`);
+  }
   const places = [0, ...sections.map((n: number) => checkInt(name, "a place", n)), length];
   // As Python's slices: negative places count from the end, none is out of bounds.
-  const inside = places.map((n, i) => i === places.length - 1 ? n : Math.max(0, Math.min(length, n < 0 ? n + length : n)));
+  const inside = places.map((n, i) =>
+    i === places.length - 1 ? n : Math.max(0, Math.min(length, n < 0 ? n + length : n))
+  );
   return Array.from({ length: places.length - 1 }, (_, i) => [inside[i]!, Math.max(inside[i]!, inside[i + 1]!)]);
 }
 

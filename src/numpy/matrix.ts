@@ -41,7 +41,9 @@ function squareLike(name: string, N: number, args: readonly unknown[], op: typeo
   // NumPy takes a negative number of rows for none.
   const shape = [Math.max(0, rows), Math.max(0, columns)];
   checkShape(name, shape);
-  const dtype = options.dtype === undefined || options.dtype === null ? defaultFloat() : checkDType(name, options.dtype);
+  const dtype = options.dtype === undefined || options.dtype === null
+    ? defaultFloat()
+    : checkDType(name, options.dtype);
   const device = options.device === undefined || options.device === null ? currentDevice() : getDevice(options.device);
   return wrap(ops.cast(below(shape, checkInt(name, "k", options.k ?? 0), device, op), dtype));
 }
@@ -80,7 +82,10 @@ export function eye<D extends DType = "float64">(
  * ```
  * Source: numpy.identity
  */
-export function identity<D extends DType = "float64">(n: number, ...args: Args<[dtype: D], CreateOptions<D>>): NDArray<D> {
+export function identity<D extends DType = "float64">(
+  n: number,
+  ...args: Args<[dtype: D], CreateOptions<D>>
+): NDArray<D> {
   return eye<D>(n, keywords<CreateOptions<D>>("identity", ["dtype", "device"], args));
 }
 
@@ -172,7 +177,8 @@ function diagonalNode(name: string, x: Node, offset: number, axis1: number, axis
 
 function diagonalArgs(name: string, names: readonly (keyof TraceOptions)[], args: readonly unknown[]) {
   const options = keywords<TraceOptions>(name, names, args);
-  const int = (what: "offset" | "axis1" | "axis2", value: number): number => checkInt(name, what, options[what] ?? value);
+  const int = (what: "offset" | "axis1" | "axis2", value: number): number =>
+    checkInt(name, what, options[what] ?? value);
   return { offset: int("offset", 0), axis1: int("axis1", 0), axis2: int("axis2", 1), dtype: options.dtype };
 }
 
@@ -358,14 +364,18 @@ export function vander(
   x: ArrayLike,
   ...args: Args<[N: number | null, increasing: boolean], { readonly N?: number | null; readonly increasing?: boolean }>
 ): NDArray {
-  const { N, increasing = false } = keywords<{ N?: number | null; increasing?: boolean }>("vander", ["N", "increasing"], args);
+  const { N, increasing = false } = keywords<{ N?: number | null; increasing?: boolean }>(
+    "vander",
+    ["N", "increasing"],
+    args,
+  );
   const given = toNodeOf("vander", x);
   if (given.shape.length !== 1) {
     throw new ShapeError(`vander: got an array of shape ${formatShape(given.shape)}, expected one axis`);
   }
   const columns = N === undefined || N === null ? given.size : checkInt("vander", "N", N);
   if (columns < 0) throw new ShapeError(`vander: negative dimensions are not allowed, got ${columns}`);
-  const v = ops.cast(given, promoteTypes(given.dtype === "bfloat16" ? "int8" : "int64", given.dtype, "vander"));
+  const v = ops.cast(given, given.dtype === "bfloat16" ? "float64" : promoteTypes("int64", given.dtype, "vander"));
   const one = ops.broadcast(lit(1, v), [v.size, Math.min(1, columns)]);
   if (columns <= 1) return wrap(one);
   const powers = ops.cumprod(ops.broadcast(ops.expand(v, [1]), [v.size, columns - 1]), 1);

@@ -6,7 +6,7 @@ import type { DType } from "../base/dtype.ts";
 import { TracerError } from "../base/errors.ts";
 import { contiguousStrides } from "../base/shape.ts";
 import { leaf, type Node, Storage } from "../core/trace.ts";
-import { hostBuffer, HostBuffer } from "../device/arena.ts";
+import { HostBuffer, hostBuffer } from "../device/arena.ts";
 import type { Device } from "../device/device.ts";
 import { fromBytes, readBytes } from "../transform/evaluate.ts";
 

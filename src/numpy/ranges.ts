@@ -21,7 +21,9 @@ type Bound = number | bigint | boolean;
 
 function boundOf(what: string, x: unknown): { value: Bound; whole: boolean } {
   const value = x instanceof NDArray ? x.item() : x;
-  if (typeof value === "object" || (typeof value !== "number" && typeof value !== "bigint" && typeof value !== "boolean")) {
+  if (
+    typeof value === "object" || (typeof value !== "number" && typeof value !== "bigint" && typeof value !== "boolean")
+  ) {
     throw new TypeError(`arange: ${what} must be a real number, got ${describe(x)}`);
   }
   const whole = x instanceof NDArray ? !isInexact(x.dtype) : typeof value !== "number" || Number.isInteger(value);
@@ -54,7 +56,10 @@ export interface ArangeOptions<D extends DType = DType> {
  */
 export function arange<D extends DType = DType>(
   start: number | bigint | NDArray | ArangeOptions<D>,
-  ...args: Args<[stop: number | bigint | NDArray | null, step: number | bigint | NDArray, dtype: D | null], ArangeOptions<D>>
+  ...args: Args<
+    [stop: number | bigint | NDArray | null, step: number | bigint | NDArray, dtype: D | null],
+    ArangeOptions<D>
+  >
 ): NDArray<D> {
   const names = ["start", "stop", "step", "dtype", "device"] as const;
   const options = keywords<ArangeOptions<D>>("arange", names, [start, ...args]);
@@ -90,7 +95,13 @@ function countOf(start: Bound, stop: Bound, step: Bound): number {
 }
 
 /** `start + i * delta`, with delta the difference of the first two numbers in the dtype, as NumPy fills ranges. */
-function progression(start: Bound, step: Bound, length: number, dtype: DType, device: ReturnType<typeof currentDevice>): Node {
+function progression(
+  start: Bound,
+  step: Bound,
+  length: number,
+  dtype: DType,
+  device: ReturnType<typeof currentDevice>,
+): Node {
   const { kind } = dtypeInfo(dtype);
   if (kind === "b") return ops.cast(progression(start, step, length, "int64", device), "bool");
   if (kind === "i" || kind === "u") {
@@ -252,14 +263,20 @@ export function logspace<D extends DType = "float64">(
   if (base.shape.length > 0) {
     const at = normalizeAxis("logspace", axis, base.shape.length + 1);
     base = ops.expand(base, [at]);
-    const shape = broadcastShapes("logspace", values.shape.length === 1 ? [num, ...base.shape.map(() => 1).slice(1)] : values.shape, base.shape);
+    const shape = broadcastShapes(
+      "logspace",
+      values.shape.length === 1 ? [num, ...base.shape.map(() => 1).slice(1)] : values.shape,
+      base.shape,
+    );
     values = ops.broadcast(
       values.shape.length === 1 ? ops.reshape(values, base.shape.map((_, i) => i === at ? num : 1)) : values,
       values.shape.length === 1 ? base.shape.with(at, num) : shape,
     );
   }
   const out = powersOf(base, ops.cast(values, type));
-  const dtype = options.dtype === undefined || options.dtype === null ? out.dtype : checkDType("logspace", options.dtype);
+  const dtype = options.dtype === undefined || options.dtype === null
+    ? out.dtype
+    : checkDType("logspace", options.dtype);
   return wrap<D>(ops.cast(out, dtype));
 }
 
@@ -300,7 +317,9 @@ export function geomspace<D extends DType = "float64">(
   if (num > 0) y = ops.where(at(0), from, y);
   if (num > 1 && endpoint) y = ops.where(at(num - 1), to, y);
   y = moveAxis(ops.mul(y, sign), 0, normalizeAxis("geomspace", axis, y.shape.length));
-  const dtype = options.dtype === undefined || options.dtype === null ? y.dtype : checkDType("geomspace", options.dtype);
+  const dtype = options.dtype === undefined || options.dtype === null
+    ? y.dtype
+    : checkDType("geomspace", options.dtype);
   return wrap<D>(ops.cast(y, dtype));
 }
 

@@ -12,7 +12,9 @@ import { readBytes } from "../transform/evaluate.ts";
 export function checkKnown(name: string, what: string, x: Node): void {
   if (x.symbolic) {
     throw new TracerError(
-      `${name}: ${what} must be known, but a traced array of shape ${formatShape(x.shape)} has no value inside tnp.function or ` +
+      `${name}: ${what} must be known, but a traced array of shape ${
+        formatShape(x.shape)
+      } has no value inside tnp.function or ` +
         `tnp.vectorized_map`,
     );
   }

@@ -4,12 +4,13 @@
  */
 import { ShapeError } from "../base/errors.ts";
 import { dtypes } from "../base/dtype.ts";
+import { resultType } from "../base/promote.ts";
 import { formatShape, normalizeAxes, normalizeAxis } from "../base/shape.ts";
 import * as ops from "../core/ops.ts";
 import { Node } from "../core/trace.ts";
 import { type Args, type ArrayLike, type Axis, NDArray, wrap } from "../array.ts";
 import { checkChoice, checkInt, describe, keywords } from "./args.ts";
-import { promote, toInt64, toNodeOf, toTyped } from "./convert.ts";
+import { toInt64, toNodeOf, toTyped } from "./convert.ts";
 import { readIntegers } from "./reading.ts";
 import { allAxes, axisOrFlat, flat, range, reverseAxis, sliceAxis, takeAxis } from "./moves.ts";
 import { lit } from "./ufunc.ts";
@@ -256,7 +257,9 @@ function pairs<T>(name: string, what: string, given: unknown, ndim: number, chec
       return all.map((_, i) => [row(i)[0]!, row(i).at(-1)!]);
     }
   }
-  throw new ShapeError(`${name}: ${what} does not fit ${ndim} axes, expected a number, a pair, or a pair for each axis`);
+  throw new ShapeError(
+    `${name}: ${what} does not fit ${ndim} axes, expected a number, a pair, or a pair for each axis`,
+  );
 }
 
 /**
@@ -310,7 +313,9 @@ const padModes = [
 ] as const satisfies readonly PadMode[];
 
 function checkNumber(x: unknown): number {
-  if (typeof x !== "number" && typeof x !== "boolean") throw new TypeError(`pad: got ${describe(x)}, expected a number`);
+  if (typeof x !== "number" && typeof x !== "boolean") {
+    throw new TypeError(`pad: got ${describe(x)}, expected a number`);
+  }
   return Number(x);
 }
 
@@ -443,7 +448,9 @@ export function diff(a: ArrayLike, ...args: Args<[n: number, axis: number], Diff
   const axis = normalizeAxis("diff", options.axis ?? -1, x.shape.length);
   const beside = (value: ArrayLike | undefined, before: boolean): void => {
     if (value === undefined) return;
-    const { nodes: [own, other] } = promote("diff", [wrap(x), value]);
+    const given = toNodeOf("diff", value, x.device);
+    const dtype = resultType("diff", [x, given]);
+    const [own, other] = [ops.cast(x, dtype), ops.cast(given, dtype)];
     const part = other.shape.length === 0 ? ops.broadcast(other, x.shape.with(axis, 1)) : other;
     x = ops.concatenate(before ? [part, own] : [own, part], axis);
   };
@@ -491,8 +498,12 @@ export function ediff1d(ary: ArrayLike): NDArray {
  */
 export function resize(a: ArrayLike, new_shape: number | readonly number[]): NDArray {
   const x = flat(toNodeOf("resize", a));
-  const shape = (typeof new_shape === "number" ? [new_shape] : [...new_shape]).map((n) => checkInt("resize", "a length", n));
-  if (shape.some((n) => n < 0)) throw new ShapeError(`resize: negative dimensions are not allowed, got ${formatShape(shape)}`);
+  const shape = (typeof new_shape === "number" ? [new_shape] : [...new_shape]).map((n) =>
+    checkInt("resize", "a length", n)
+  );
+  if (shape.some((n) => n < 0)) {
+    throw new ShapeError(`resize: negative dimensions are not allowed, got ${formatShape(shape)}`);
+  }
   const size = shape.reduce((n, m) => n * m, 1);
   if (x.size === 0) return wrap(ops.broadcast(lit(0, x), shape));
   const at = range(size, x);

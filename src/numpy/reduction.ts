@@ -4,7 +4,7 @@
  */
 import { type DType, dtypeInfo, dtypes, isInexact } from "../base/dtype.ts";
 import { ShapeError } from "../base/errors.ts";
-import { integerRange, defaultInt } from "../base/promote.ts";
+import { defaultInt, integerRange } from "../base/promote.ts";
 import { broadcastShapes, formatShape, normalizeAxes, reducedShape, sameShape, sizeOf } from "../base/shape.ts";
 import * as ops from "../core/ops.ts";
 import { Node } from "../core/trace.ts";
@@ -193,7 +193,9 @@ export function extremeNode(name: "max" | "min", x: Node, axes: readonly number[
 
 function checkNotEmpty(name: string, x: Node, axes: readonly number[]): void {
   if (x.size === 0 && sizeOf(reducedShape(x.shape, axes)) !== 0) {
-    throw new ShapeError(`${name}: the array of shape ${formatShape(x.shape)} has no elements to choose from, give initial`);
+    throw new ShapeError(
+      `${name}: the array of shape ${formatShape(x.shape)} has no elements to choose from, give initial`,
+    );
   }
 }
 

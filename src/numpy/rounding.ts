@@ -6,22 +6,11 @@ import { type DType, isComplex, isInexact, isInteger } from "../base/dtype.ts";
 import { integerRange } from "../base/promote.ts";
 import * as ops from "../core/ops.ts";
 import { Node } from "../core/trace.ts";
-import { type Args, type ArrayLike, type NDArray, wrap } from "../array.ts";
+import { type Args, type ArrayLike, type ClipOptions, type NDArray, wrap } from "../array.ts";
 import { checkInt, keywords } from "./args.ts";
 import { asNode, commonType, deviceOf, type Operand, toNodeOf, toOperand } from "./convert.ts";
 import { finfo } from "../base/limits.ts";
 import { binary, lit, number, type UfuncOptions, unary } from "./ufunc.ts";
-
-/** A limit of `clip`. */
-export type Limit = ArrayLike | null;
-
-/** Keywords of `clip`. */
-export interface ClipOptions {
-  readonly min?: Limit;
-  readonly max?: Limit;
-  readonly a_min?: Limit;
-  readonly a_max?: Limit;
-}
 
 /** Keywords of `nan_to_num`. */
 export interface NanOptions {
@@ -291,8 +280,11 @@ export function heaviside(x1: ArrayLike, x2: ArrayLike, options?: UfuncOptions):
  * ```
  * Source: numpy.clip
  */
-export function clip(a: ArrayLike, ...args: Args<[min: Limit, max: Limit], ClipOptions>): NDArray {
-  const given = keywords<ClipOptions & { min?: Limit; max?: Limit }>("clip", ["min", "max", "a_min", "a_max"], args);
+export function clip(
+  a: ArrayLike,
+  ...args: Args<[min: ArrayLike | null, max: ArrayLike | null], ClipOptions>
+): NDArray {
+  const given = keywords<ClipOptions>("clip", ["min", "max", "a_min", "a_max"], args);
   const low = given.min ?? given.a_min ?? null;
   const high = given.max ?? given.a_max ?? null;
   const device = deviceOf(a, low, high);

@@ -369,7 +369,11 @@ export function atleast_1d(...arys: readonly ArrayLike[]): NDArray | NDArray[] {
 export function atleast_2d(a: ArrayLike): NDArray;
 export function atleast_2d(...arys: readonly ArrayLike[]): NDArray | NDArray[];
 export function atleast_2d(...arys: readonly ArrayLike[]): NDArray | NDArray[] {
-  return atLeast("atleast_2d", arys, (shape) => shape.length === 0 ? [1, 1] : shape.length === 1 ? [1, ...shape] : shape);
+  return atLeast(
+    "atleast_2d",
+    arys,
+    (shape) => shape.length === 0 ? [1, 1] : shape.length === 1 ? [1, ...shape] : shape,
+  );
 }
 
 /**

@@ -4,7 +4,7 @@
  */
 import { type DType, isComplex, isInexact, realOf } from "../base/dtype.ts";
 import { ShapeError } from "../base/errors.ts";
-import { defaultFloat } from "../base/promote.ts";
+import { defaultFloat, promoteTypes, resultType } from "../base/promote.ts";
 import { formatShape, reducedShape, sameShape } from "../base/shape.ts";
 import * as ops from "../core/ops.ts";
 import type { Node } from "../core/trace.ts";
@@ -19,8 +19,9 @@ import {
   wrap,
 } from "../array.ts";
 import { checkChoice, checkDType, keywords } from "./args.ts";
-import { promote, toNodeOf } from "./convert.ts";
+import { toNodeOf } from "./convert.ts";
 import { flat, sliceAxis } from "./moves.ts";
+import { readElements } from "./reading.ts";
 import { type ArgReduceAxes, extremeNode, keep, maskFor, neutralFor, positionOf, reduceAxes } from "./reduction.ts";
 import { fullLike, lit, number } from "./ufunc.ts";
 
@@ -323,6 +324,19 @@ export function nanargmin(a: ArrayLike, ...args: Args<[axis: number | null], Arg
   return positionOf("nanargmin", a, args, ignoringNaN("min"));
 }
 
+/** Weights that are known must not sum to zero. */
+function checkWeights(total: Node): void {
+  if (total.symbolic) return;
+  total.hold();
+  try {
+    if (readElements("average", "weights", ops.equal(total, lit(0, total))).includes(true)) {
+      throw new RangeError("average: the weights sum to zero, so the mean is not defined");
+    }
+  } finally {
+    total.holders--;
+  }
+}
+
 /** Keywords of `average`. */
 export interface AverageOptions<R extends boolean = boolean> {
   readonly axis?: Axis | undefined;
@@ -366,19 +380,23 @@ export function average(
     const out = meanNode(given, axes, null, meanType("average", given.dtype, null));
     return finish(out, fullLike(axes.reduce((n, i) => n * given.shape[i]!, 1), out));
   }
-  const { nodes: [x0, w0], dtype } = promote("average", [a, options.weights]);
-  const type = isInexact(dtype) ? dtype : "float64";
-  const x = ops.cast(x0, type);
-  let w = ops.cast(w0, type);
+  const weights = toNodeOf("average", options.weights, given.device);
+  const common = resultType("average", [given, weights]);
+  const type = isInexact(given.dtype) ? common : promoteTypes(common, defaultFloat(), "average");
+  const x = ops.cast(given, type);
+  let w = ops.cast(weights, type);
   if (!sameShape(w.shape, x.shape)) {
     if (!sameShape(w.shape, axes.map((i) => x.shape[i]!)) || options.axis === undefined || options.axis === null) {
       throw new ShapeError(
-        `average: got weights of shape ${formatShape(w.shape)} for an array of shape ${formatShape(x.shape)}, expected its shape or the lengths of the axes given`,
+        `average: got weights of shape ${formatShape(w.shape)} for an array of shape ${
+          formatShape(x.shape)
+        }, expected its shape or the lengths of the axes given`,
       );
     }
     w = ops.reshape(w, x.shape.map((n, i) => axes.includes(i) ? n : 1));
   }
   const total = ops.sum(ops.broadcast(w, x.shape), axes);
+  checkWeights(total);
   return finish(ops.div(ops.sum(ops.mul(x, w), axes), total), total);
 }
 
@@ -437,7 +455,13 @@ export function median(a: ArrayLike, ...args: Args<[axis: Axis], MedianOptions>)
 
 function quantiles(name: string, scale: number, a: ArrayLike, q: ArrayLike, args: readonly unknown[]): NDArray {
   const options = keywords<QuantileOptions>(name, ["axis", "method", "keepdims"], args);
-  const method = checkChoice(name, "method", options.method ?? "linear", ["linear", "lower", "higher", "midpoint", "nearest"]);
+  const method = checkChoice(name, "method", options.method ?? "linear", [
+    "linear",
+    "lower",
+    "higher",
+    "midpoint",
+    "nearest",
+  ]);
   const given = toNodeOf(name, a);
   if (isComplex(given.dtype)) throw new TypeError(`${name}: got dtype ${given.dtype}, expected a real one`);
   const axes = reduceAxes(name, options.axis, given);
@@ -453,7 +477,8 @@ function quantiles(name: string, scale: number, a: ArrayLike, q: ArrayLike, args
     const index = ops.cast(position, "int64");
     return ops.gather(x, [index], [axis]);
   };
-  const column = (node: Node): Node => ops.reshape(ops.cast(node, type), [node.size, ...x.shape.slice(0, -1).map(() => 1)]);
+  const column = (node: Node): Node =>
+    ops.reshape(ops.cast(node, type), [node.size, ...x.shape.slice(0, -1).map(() => 1)]);
   const low = ops.floor(place);
   let out: Node;
   if (method === "lower") out = at(low);

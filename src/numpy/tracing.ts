@@ -10,7 +10,7 @@ import { flatten, isBranch, pathsOf } from "../base/tree.ts";
 import * as ops from "../core/ops.ts";
 import type { Node } from "../core/trace.ts";
 import { currentDevice } from "../device/registry.ts";
-import { type MappedInput, mapNodes, mappedSize } from "../transform/batch.ts";
+import { mapNodes, type MappedInput, mappedSize } from "../transform/batch.ts";
 import { TraceCache } from "../transform/function.ts";
 import { checkSync } from "../transform/tracing.ts";
 import { type ArrayLike, NDArray, nodeOf, wrap } from "../array.ts";
@@ -113,7 +113,7 @@ function traced<A extends readonly unknown[], R>(
   checkFunction("function", fn);
   const statics = new Set(listOf(options.static_argnums).map((n) => checkArgnum("function", n)));
   const { input_signature: signature } = options;
-  if (signature !== undefined) for (const spec of signature) checkSpec(spec);
+  if (signature !== undefined) { for (const spec of signature) checkSpec(spec); }
   const cache = new TraceCache<Rest>();
   const call = (...given: GivenArgs<A>): R => {
     const args = signature === undefined ? given : matchAll(signature, given);
@@ -181,7 +181,11 @@ function match(spec: SpecTree, value: unknown, place: string): unknown {
     const parts = spec as { readonly [key: string]: SpecTree };
     const keys = Object.keys(parts);
     if (!isBranch(value) || Array.isArray(value) !== Array.isArray(spec) || Object.keys(value).length !== keys.length) {
-      throw new TypeError(`function: ${place} is ${describe(value)}, expected ${Array.isArray(spec) ? "a list" : "an object"} of ${keys.length}`);
+      throw new TypeError(
+        `function: ${place} is ${describe(value)}, expected ${
+          Array.isArray(spec) ? "a list" : "an object"
+        } of ${keys.length}`,
+      );
     }
     const out = keys.map((key) =>
       [key, match(parts[key]!, (value as { [key: string]: unknown })[key], `${place}.${key}`)] as const
@@ -209,7 +213,11 @@ export interface MapOptions {
 }
 
 /** The leaves of a tree with their mapped axes. */
-function mappedInputs(name: string, elems: unknown, axes: Axes): { inputs: MappedInput[]; build: (leaves: readonly unknown[]) => unknown } {
+function mappedInputs(
+  name: string,
+  elems: unknown,
+  axes: Axes,
+): { inputs: MappedInput[]; build: (leaves: readonly unknown[]) => unknown } {
   const { nodes, treedef } = toLeaves(name, elems);
   const list: (number | null)[] = [];
   const spread = (axes: Axes, tree: unknown, place: string): void => {
@@ -222,7 +230,9 @@ function mappedInputs(name: string, elems: unknown, axes: Axes): { inputs: Mappe
       throw new TypeError(`${name}: in_axes${place} has ${keys.length} entries, which the arguments there do not have`);
     }
     for (const key of keys) {
-      if (!(key in tree)) throw new TypeError(`${name}: in_axes${place} has an entry "${key}", which the arguments lack`);
+      if (!(key in tree)) {
+        throw new TypeError(`${name}: in_axes${place} has an entry "${key}", which the arguments lack`);
+      }
       spread((axes as { [key: string]: Axes })[key]!, (tree as { [key: string]: unknown })[key], `${place}.${key}`);
     }
   };
@@ -322,7 +332,7 @@ function mapOneByOne(name: string, fn: (elems: unknown) => unknown, elems: unkno
     const stacked = columns.map((nodes) => ops.concatenate(nodes.map((node) => ops.expand(node, [0])), 0));
     return assemble(rest!, stacked.map((node) => wrap(node)));
   } finally {
-    for (const nodes of columns) { for (const node of nodes) node.drop(); }
+    for (const nodes of columns) for (const node of nodes) node.drop();
   }
 }
 

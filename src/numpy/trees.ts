@@ -11,7 +11,8 @@ import { toNodeOf } from "./convert.ts";
 import { Variable } from "./variable.ts";
 
 /** What a function that wants `T` may be given: arrays in any form where it wants arrays. */
-export type Given<T> = T extends NDArray ? ArrayLike
+export type Given<T> = [NDArray] extends [T] ? ArrayLike | Extract<T, null | undefined>
+  : T extends NDArray ? ArrayLike
   : T extends Variable ? T
   : T extends readonly unknown[] ? { readonly [K in keyof T]: Given<T[K]> }
   : T extends (...args: never[]) => unknown ? T
@@ -25,7 +26,8 @@ export type GivenArgs<A extends readonly unknown[]> = { [K in keyof A]: Given<A[
 export type NumberList = readonly (number | bigint | NumberList)[];
 
 /** A tree with `To` in place of each array, variable, number and list of numbers. */
-export type Arrays<T, To = NDArray> = T extends NDArray | Variable | number | bigint | ArrayBufferView | NumberList ? To
+export type Arrays<T, To = NDArray> = [NDArray] extends [T] ? To
+  : T extends NDArray | Variable | number | bigint | ArrayBufferView | NumberList ? To
   : T extends readonly unknown[] ? { -readonly [K in keyof T]: Arrays<T[K], To> }
   : T extends object ? { -readonly [K in keyof T]: Arrays<T[K], To> }
   : T;

@@ -8,7 +8,7 @@ import { DeviceError, DisposedError, TracerError } from "../base/errors.ts";
 import { contiguousStrides, isContiguous, sizeOf } from "../base/shape.ts";
 import type { Lowering } from "../core/primitive.ts";
 import type { Scalar } from "../core/registry.ts";
-import { context, isDisposed, leaf, Node, Storage } from "../core/trace.ts";
+import { context, isDisposed, leaf, type Node, Storage } from "../core/trace.ts";
 import type { Device } from "../device/device.ts";
 import { planCache } from "../graph/cache.ts";
 import { makePlan, type Plan } from "../graph/plan.ts";

@@ -39,18 +39,10 @@ interface Entry<T> {
 /** Most traces a function keeps. */
 const LIMIT = 256;
 
-const finalizers = new FinalizationRegistry<Map<string, Entry<unknown>>>((entries) => {
-  for (const entry of entries.values()) release(entry);
-});
-
 /** The traces of one function. */
 export class TraceCache<T> {
   readonly #entries = new Map<string, Entry<T>>();
   #traces = 0;
-
-  constructor() {
-    finalizers.register(this, this.#entries);
-  }
 
   /** How often the function was traced. */
   get traces(): number {
@@ -127,9 +119,7 @@ function replay<T>(entry: Entry<T>, args: readonly Node[]): Node[] {
   return tidy(() => {
     const inputs = [...args, ...cells.map((cell) => cell.read()), ...keys.flatMap(nextKey)];
     const eager = context.traces.length === 0 && entry.oneDevice && !isWatched(inputs) && !isWatched(graph.constants);
-    const outputs = eager
-      ? (entry.plan ??= compilePlan(graph.outputs, graph.inputs)).run(inputs)
-      : graph.run(inputs);
+    const outputs = eager ? (entry.plan ??= compilePlan(graph.outputs, graph.inputs)).run(inputs) : graph.run(inputs);
     outputs.forEach((node, i) => {
       node.hold();
       node.weak = graph.outputs[i]!.weak;

@@ -24,7 +24,7 @@ interface Entry {
   readonly params: unknown;
 }
 
-/** What a tape holds; apart from the tape, so that a tape nobody disposed can be cleaned up after. */
+/** What a tape holds. */
 class Log {
   entries: Entry[] = [];
   readonly watched = new Set<Node>();
@@ -50,8 +50,6 @@ class Log {
     this.reads.clear();
   }
 }
-
-const forgotten = new FinalizationRegistry<Log>((log) => log.release());
 
 /** What a gradient is taken with respect to: a node, or a variable. */
 export type Source = Node | Cell;
@@ -82,12 +80,15 @@ export class Tape implements Recorder {
     this.persistent = options.persistent ?? false;
     this.#watchVariables = options.watchVariables ?? true;
     this.#level = context.traces.length;
-    forgotten.register(this, this.#log, this);
     this.start();
   }
 
   get recording(): boolean {
     return this.#recording && this.#paused === 0;
+  }
+
+  get active(): boolean {
+    return this.#recording;
   }
 
   /** Records from now on. */
@@ -115,7 +116,6 @@ export class Tape implements Recorder {
     this.stop();
     this.#log.release();
     this.#spent = true;
-    forgotten.unregister(this);
   }
 
   [Symbol.dispose](): void {
@@ -169,11 +169,6 @@ export class Tape implements Recorder {
     }
     if (source instanceof Cell) this.#note(source, node);
     else this.#log.watch(node);
-  }
-
-  /** The variables read so far, in order. */
-  get variables(): object[] {
-    return [...this.#log.reads.keys()];
   }
 
   #note(variable: object, node: Node): void {

@@ -129,7 +129,7 @@ export function runTrace<R extends { readonly inputs: readonly Node[]; readonly 
   } finally {
     context.traces = traces;
     context.stage = stage;
-    context.recorders = recorders;
+    restore(recorders);
     trace.end();
     made.sweep();
   }
@@ -175,13 +175,20 @@ export function tidy<T extends readonly (Node | null)[]>(fn: () => T): T {
   try {
     kept = fn();
   } finally {
-    context.recorders = recorders;
+    restore(recorders);
   }
   for (const node of kept) node?.hold();
   made.sweep();
   // Not dropped: the caller holds them next.
   for (const node of kept) if (node !== null) node.holders--;
   return kept;
+}
+
+/** Puts back recorders that were set aside, without those that stopped meanwhile. */
+function restore(recorders: Recorder[]): void {
+  context.recorders = recorders.some((recorder) => recorder.active === false)
+    ? recorders.filter((recorder) => recorder.active !== false)
+    : recorders;
 }
 
 /** Checks that a function of the user did not return a promise. @throws TypeError */

@@ -34,15 +34,13 @@ const assigned: Primitive<Place> = {
   lower: { as: "view", view: (input) => input },
 };
 
-const finalizers = new FinalizationRegistry<{ node: Node }>((held) => held.node.drop());
-
 /** A place for one value. */
 export class Cell implements CellLike {
   readonly shape: readonly number[];
   readonly dtype: DType;
   readonly device: Device;
   readonly trainable: boolean;
-  readonly #held: { node: Node };
+  #node: Node;
 
   /** @throws TracerError for a value that belongs to a trace */
   constructor(initial: Node, trainable: boolean) {
@@ -53,14 +51,13 @@ export class Cell implements CellLike {
     this.dtype = initial.dtype;
     this.device = initial.device;
     this.trainable = trainable;
-    this.#held = { node: initial.hold() };
-    finalizers.register(this, this.#held);
+    this.#node = initial.hold();
   }
 
   /** The value now. */
   read(): Node {
     const stage = currentStage();
-    const node = stage === null ? this.#held.node : stage.cell(this, this).current;
+    const node = stage === null ? this.#node : stage.cell(this, this).current;
     const { recorders } = context;
     for (let i = 0; i < recorders.length; i++) recorders[i]!.read?.(this, node);
     return node;
@@ -91,9 +88,10 @@ export class Cell implements CellLike {
       state.written = true;
       return;
     }
-    const value = context.recorders.length > 0 ? bind(assigned, [node], new Place(this)) : settle(node);
-    const before = this.#held.node;
-    this.#held.node = value.hold();
+    const tapes = context.recorders.some((recorder) => recorder.read !== undefined);
+    const value = tapes ? bind(assigned, [node], new Place(this)) : settle(node);
+    const before = this.#node;
+    this.#node = value.hold();
     before.drop();
   }
 }

@@ -285,8 +285,9 @@ def creation():
         part.add("diagonal", ref(d, "t"))
         part.add("trace", ref(d, "m"))
         part.add("trace", ref(d, "x"), 1, 0, 2)
-        part.add("vander", ref(d, "q"))
-        part.add("vander", ref(d, "q"), 3, increasing=True)
+        if d != "bfloat16":  # NumPy promotes with int64, for which bfloat16 has no rule
+            part.add("vander", ref(d, "q"))
+            part.add("vander", ref(d, "q"), 3, increasing=True)
     for d in ["int32", "float32"]:
         part.add("vander", ref(d, "q"), 0)
         part.add("diagonal", ref(d, "x"), 1)
@@ -361,7 +362,6 @@ def shape():
         part.add("append", ref(d, "m"), ref(d, "q"))
         part.add("split", ref(d, "m"), 2, 1)
         part.add("resize", ref(d, "m"), [2, 3])
-        part.add("delete", ref(d, "m"), 1, 0)
         part.add("flatten", ref(d, "t"), using=lambda a: a.flatten())
         part.add("ascontiguousarray", ref(d, "t"))
         part.add("asanyarray", ref(d, "b"))
@@ -580,7 +580,7 @@ def searching():
         for indices in [[0, 5], [-7, 1], [11, -12], [3, 100]]:
             part.add("take", f, indices, mode=mode)
             part.add("take", f, indices, 1, mode=mode)
-    part.add("take", f, [0.5])
+    part.add("take", f, own("float64.half", np.array([0.5])))
     part.add("take", f, [0], 2)
     part.add("take", ref("float32", "e"), [0], 0)
     part.add("take", ref("float32", "e"), own("int64.none", np.zeros(0, np.int64)), 0)
