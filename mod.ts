@@ -11,8 +11,11 @@
  */
 import { env } from "./ffi/runtime.ts";
 import { setDebug } from "./src/base/debug.ts";
+import { installNames } from "./src/numpy/expr.ts";
+import * as names from "./src/tnp.ts";
 
 export * from "./src/tnp.ts";
 export * as tnp from "./src/tnp.ts";
 
 setDebug(env("TNP_DEBUG"));
+installNames(names);

@@ -58,6 +58,7 @@ export * from "./numpy/creation.ts";
 export * from "./numpy/dtypes.ts";
 export { einsum } from "./numpy/einsum.ts";
 export * from "./numpy/exponential.ts";
+export { expr } from "./numpy/expr.ts";
 export * from "./numpy/floating.ts";
 export { slice } from "./numpy/indexing.ts";
 export * from "./numpy/inserting.ts";
