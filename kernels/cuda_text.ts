@@ -1,0 +1,334 @@
+/**
+ * The CUDA dialect: what the texts of all kinds of kernels share.
+ *
+ * A kernel takes one struct by value. It has the slots of `blockLayout`, then the numbers of its variant (`CudaSource.extras`): counts,
+ * divisors as a multiplier and a shift, addresses of workspaces. Index arithmetic has 32 bits unless the kernel is wide.
+ * @module
+ */
+import { dtypes, type ScalarType } from "../src/base/dtype.ts";
+import { cCast, cLiteral, cMemory, cOperation, cType, cWrap } from "./c_ops.ts";
+import type { Expr, LoadArg } from "./expr.ts";
+import { accExprs } from "./monoid.ts";
+import { blockLayout, type Kernel, type Monoid } from "./kernel.ts";
+import { cudaPreamble, cudaTypes } from "./preamble/cuda.ts";
+import { type ArrayText, bare, type Dialect, Emitter, innerLoop, type Point, strideText, Writer } from "./render.ts";
+import { simplify } from "./simplify.ts";
+
+/** Threads of a block. */
+export const BLOCK = 256;
+
+/** A CUDA source with one kernel, `tnp_kernel`. */
+export interface CudaSource {
+  readonly text: string;
+  /** Names of the slots after those of `blockLayout`: `count`, `div1`, … */
+  readonly extras: readonly string[];
+  /** Whether the kernel takes the address of its arguments: they are too many to be passed by value. */
+  readonly indirect?: boolean;
+}
+
+/** Slots that every driver passes by value: 4096 bytes, less some. */
+const BY_VALUE = 500;
+
+/** Where a group of loops is, and what the arrays' offsets are called there. */
+export interface Names {
+  readonly operand: (k: number) => string;
+  readonly output: (k: number) => string;
+}
+
+/** The kernel with its expressions simplified; reductions and scans always have an epilogue. */
+export function prepare(kernel: Kernel): Kernel {
+  const m = kernel.reduction;
+  const epilogue = kernel.epilogue ?? (m === null ? [] : accExprs(m));
+  const combine = m?.combine ?? [];
+  const roots = simplify([...kernel.body, ...kernel.index, ...epilogue, ...combine]);
+  let at = 0;
+  const take = (n: number) => roots.slice(at, at += n);
+  return {
+    ...kernel,
+    body: take(kernel.body.length),
+    index: take(kernel.index.length),
+    epilogue: m === null ? null : take(epilogue.length),
+    reduction: m === null ? null : { ...m, combine: take(combine.length) },
+  };
+}
+
+/** Integers from one number up to another. */
+export function range(from: number, to: number): number[] {
+  return Array.from({ length: Math.max(0, to - from) }, (_, j) => from + j);
+}
+
+/** Writes the text of one kernel. */
+export class CudaText implements Dialect {
+  readonly k: Kernel;
+  readonly out: Writer = new Writer();
+  readonly emitter: Emitter;
+  readonly operands: readonly ArrayText[];
+  readonly outputs: readonly ArrayText[];
+  readonly inner: number;
+  readonly wide: boolean;
+  readonly extras: string[] = [];
+  /** Declarations of the struct's variant fields. */
+  readonly #fields: string[] = [];
+  #vector = 0;
+
+  constructor(kernel: Kernel, wide: boolean) {
+    this.k = prepare(kernel);
+    this.wide = wide;
+    this.emitter = new Emitter(this, this.out);
+    this.inner = innerLoop(kernel);
+    const slots = blockLayout(kernel);
+    this.operands = kernel.operands.map((o, i) => ({ name: `x${i}`, ...o, ...slots.operands[i]! }));
+    this.outputs = kernel.outputs.map((o, i) => ({ name: `y${i}`, ...o, ...slots.outputs[i]! }));
+  }
+
+  /** The number of loops that are not reduced. */
+  get kept(): number {
+    return this.k.rank - this.k.reduced;
+  }
+
+  // Leaves and operations
+
+  leaf(e: Expr, point: Point, text: (e: Expr) => string): string | null {
+    switch (e.op) {
+      case "const":
+        return cLiteral(e.dtype, e.arg as number | bigint | boolean);
+      case "scalar":
+        return `s${Number(e.arg)}`;
+      case "iota": {
+        const k = Number(e.arg);
+        return cCast("int64", e.dtype, `(i64)(a.x${k} + (${point.operand(k)}))`);
+      }
+      case "acc":
+        return point.acc![Number(e.arg)]!;
+      case "val":
+        return point.val![Number(e.arg)]!;
+      case "load":
+      case "gather": {
+        const { operand, component } = e.arg as LoadArg;
+        const at = [point.operand(operand), ...e.src.map((s, j) => `(ix)${text(s)} * x${operand}g${j}`)];
+        if (component) at.push("1");
+        const sum = at.filter((t) => t !== "0").join(" + ") || "0";
+        if (this.#vector > 0 && this.operands[operand]!.access === "unit") {
+          return this.value(
+            e.dtype,
+            `v${operand}.v[${this.operands[operand]!.components} * j${component ? " + 1" : ""}]`,
+          );
+        }
+        return this.value(e.dtype, `a.x${operand}[${sum}]`);
+      }
+      default:
+        return null;
+    }
+  }
+
+  operation(e: Expr, src: readonly string[]): string {
+    return cOperation(e, src);
+  }
+
+  declare(dtype: ScalarType, name: string, value: string): string {
+    return `const ${cType(dtype)} ${name} = ${value};`;
+  }
+
+  /** Loads of unit operands come from vectors of `n` elements at `j` inside `write`. */
+  vectors(n: number, write: () => void): void {
+    this.#vector = n;
+    write();
+    this.#vector = 0;
+  }
+
+  /** A value from memory. */
+  value(dtype: ScalarType, at: string): string {
+    switch (dtype) {
+      case "bool":
+        return `(${at} != 0)`;
+      case "float16":
+        return `f16_value(${at})`;
+      case "bfloat16":
+        return `bf16_value(${at})`;
+      default:
+        return at;
+    }
+  }
+
+  /** A value as memory holds it. */
+  bits(dtype: ScalarType, from: ScalarType, text: string): string {
+    const v = bare(cCast(from, dtype, text));
+    return dtype === "float16" ? `f16_bits(${v})` : dtype === "bfloat16" ? `bf16_bits(${v})` : v;
+  }
+
+  // Arguments
+
+  /** Asks for a field of the struct after those of the block. */
+  extra(name: string, type = "i64"): void {
+    this.extras.push(name);
+    this.#fields.push(`${type} ${name};`);
+  }
+
+  /** Asks for the divisors by which a linear index over loops is taken apart. */
+  divisors(loops: readonly number[]): void {
+    for (const d of loops.slice(1)) {
+      if (this.extras.includes(`div${d}`)) continue;
+      this.extras.push(`div${d}`);
+      this.#fields.push(`u32 m${d}, h${d};`);
+    }
+  }
+
+  /** Asks for a workspace for each running value. */
+  workspaces(m: Monoid): void {
+    m.dtypes.forEach((d, j) => this.extra(`w${j}`, `${this.spaceType(d)} *`));
+  }
+
+  /** How a running value lies in memory. */
+  spaceType(dtype: ScalarType): string {
+    return dtype === "bool" ? "u8" : cType(dtype);
+  }
+
+  /** The whole source around what `write` writes into the kernel. */
+  source(write: () => void): CudaSource {
+    const { k, out } = this;
+    const indirect = blockLayout(k).length + this.extras.length > BY_VALUE;
+    const parameter = indirect ? "const Args *arguments" : "const Args a";
+    out.open(`extern "C" __global__ void __launch_bounds__(${BLOCK}) tnp_kernel(${parameter}) {`);
+    if (indirect) out.line("const Args &a = *arguments;");
+    this.#prologue();
+    write();
+    out.close();
+    const text = `${this.#struct()}\n${out.toString()}`;
+    const title = k.comment.replace(/[^\x20-\x7e]|\*\//g, " ");
+    const ix = `typedef ${this.wide ? "i64" : "i32"} ix;\n`;
+    return { text: `/* ${title} */\n${cudaTypes}${ix}${cudaPreamble(text)}\n${text}`, extras: this.extras, indirect };
+  }
+
+  #struct(): string {
+    const { k } = this;
+    const lines = range(0, k.rank).map((i) => `i64 n${i};`);
+    const array = (a: ArrayText, type: string, strides: number) => {
+      lines.push(`${type}${a.name};${range(0, strides).map((i) => ` i64 ${a.name}s${i};`).join("")}`);
+    };
+    this.operands.forEach((a, j) => {
+      const o = k.operands[j]!;
+      array(a, o.virtual ? "i64 " : `const ${cMemory[o.dtype]} *`, k.rank + o.gathered);
+    });
+    this.outputs.forEach((a, j) => array(a, `${cMemory[k.outputs[j]!.dtype]} *`, k.rank + k.index.length));
+    k.scalars.forEach((dtype, i) => lines.push(`${dtypes[dtype].kind === "f" ? "f64" : "i64"} s${i};`));
+    return `struct Args {\n  ${[...lines, ...this.#fields].join("\n  ")}\n};\n`;
+  }
+
+  #prologue(): void {
+    const { k, out } = this;
+    for (const i of range(0, k.rank)) out.line(`const ix n${i} = (ix)a.n${i};`);
+    const strides = (a: ArrayText, extra: number, virtual: boolean) => {
+      const times = !virtual && a.components === 2 ? " * 2" : "";
+      for (const i of range(0, k.rank + extra)) {
+        if (i < k.rank && /^\d/.test(strideText(a, i, this.inner))) continue;
+        const name = i < k.rank ? `s${i}` : `g${i - k.rank}`;
+        out.line(`const ix ${a.name}${name} = (ix)a.${a.name}s${i}${times};`);
+      }
+    };
+    this.operands.forEach((a, j) => strides(a, k.operands[j]!.gathered, k.operands[j]!.virtual));
+    this.outputs.forEach((a) => strides(a, k.index.length, false));
+    k.scalars.forEach((dtype, i) => {
+      const value = dtypes[dtype].kind === "f"
+        ? cCast("float64", dtype, `a.s${i}`)
+        : dtype === "bool"
+        ? `a.s${i} != 0`
+        : cWrap(dtype, `a.s${i}`);
+      out.line(this.declare(dtype, `s${i}`, value));
+    });
+  }
+
+  // Indices
+
+  /** Takes a linear index apart into `i<d>` of some loops; needs `divisors` of them. */
+  decompose(loops: readonly number[], linear: string): void {
+    const { out } = this;
+    if (loops.length === 0) return;
+    let rest = linear;
+    for (const d of loops.slice(1).reverse()) {
+      const q = this.emitter.name("q");
+      out.line(
+        `const ix ${q} = ${this.wide ? `(ix)((u64)${rest} / (u64)n${d})` : `fast_div(${rest}, a.m${d}, a.h${d})`};`,
+      );
+      out.line(`const ix i${d} = ${rest} - ${q} * n${d};`);
+      rest = q;
+    }
+    out.line(`const ix i${loops[0]} = ${rest};`);
+  }
+
+  /** Offset, in scalars, of an array at the indices of some loops. */
+  offset(a: ArrayText, loops: readonly number[], base = "0"): string {
+    const terms = base === "0" ? [] : [base];
+    for (const d of loops) {
+      const stride = strideText(a, d, this.inner);
+      if (stride !== "0") terms.push(stride === "1" ? `i${d}` : `i${d} * ${stride}`);
+    }
+    return terms.join(" + ") || "0";
+  }
+
+  /** Names the offsets at some loops: `<prefix>x0`, `<prefix>y0`; adds to those of `from`. */
+  places(prefix: string, loops: readonly number[], arrays: "operands" | "outputs" | "both", from?: Names): Names {
+    const name = (a: ArrayText, base: string) => {
+      const text = this.offset(a, loops, base);
+      if (/^\w+$/.test(text)) return text;
+      this.out.line(`const ix ${prefix}${a.name} = ${text};`);
+      return `${prefix}${a.name}`;
+    };
+    const operands = arrays === "outputs" ? [] : this.operands.map((a, j) => name(a, from?.operand(j) ?? "0"));
+    const outputs = arrays === "operands" ? [] : this.outputs.map((a, j) => name(a, from?.output(j) ?? "0"));
+    return { operand: (j) => operands[j]!, output: (j) => outputs[j]! };
+  }
+
+  // Statements
+
+  /** Names a value unless it is a name. */
+  named(dtype: ScalarType, text: string, prefix: string): string {
+    return /^[\w.]+$/.test(text) ? text : this.fresh(dtype, text, prefix);
+  }
+
+  /** Names a value. */
+  fresh(dtype: ScalarType, text: string, prefix = "u"): string {
+    const name = this.emitter.name(prefix);
+    this.out.line(this.declare(dtype, name, bare(text)));
+    return name;
+  }
+
+  /** Stores values in the outputs; all are named before the first is stored: an output may share memory with an operand. */
+  store(exprs: readonly Expr[], texts: readonly string[], at: (k: number) => string): void {
+    const settled = texts.length === 1 ? texts : texts.map((t, j) => this.named(exprs[j]!.dtype, t, "r"));
+    let v = 0;
+    this.k.outputs.forEach((o, j) => {
+      for (let c = 0; c < o.components; c++, v++) {
+        this.out.line(`a.y${j}[${at(j)}${c ? " + 1" : ""}] = ${this.bits(o.dtype, exprs[v]!.dtype, settled[v]!)};`);
+      }
+    });
+  }
+
+  /** Variables with the neutral elements. */
+  init(m: Monoid, prefix: string): string[] {
+    return m.dtypes.map((d, j) => {
+      this.out.line(`${cType(d)} ${prefix}${j} = ${bare(cLiteral(d, m.init[j]!))};`);
+      return `${prefix}${j}`;
+    });
+  }
+
+  /** `acc = combine(acc, val)`; both are names. */
+  combine(m: Monoid, acc: readonly string[], val: readonly string[]): void {
+    const texts = this.emitter.emit(m.combine, { operand: () => "", acc, val });
+    if (texts.length === 1) return this.out.line(`${acc[0]} = ${bare(texts[0]!)};`);
+    const names = texts.map((t, j) => this.fresh(m.dtypes[j]!, t));
+    names.forEach((t, j) => this.out.line(`${acc[j]} = ${t};`));
+  }
+
+  /** Feeds the body's values at a point to the running values. */
+  feed(m: Monoid, point: Point, into: readonly string[]): void {
+    const { body } = this.k;
+    const texts = this.emitter.emit(body, point);
+    this.combine(m, into, texts.map((t, j) => this.fresh(m.dtypes[j]!, cCast(body[j]!.dtype, m.dtypes[j]!, t), "v")));
+  }
+
+  /** Stores the epilogue of running values. */
+  finish(acc: readonly string[], at: Names): void {
+    const epilogue = this.k.epilogue!;
+    this.store(epilogue, this.emitter.emit(epilogue, { operand: at.operand, acc }), at.output);
+  }
+}

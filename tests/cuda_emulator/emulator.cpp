@@ -1,0 +1,7 @@
+// The emulator in one translation unit; see emulator.h.
+#include "emulator.h"
+#include "streams.cpp"
+#include "memory.cpp"
+#include "modules.cpp"
+#include "nvrtc.cpp"
+#include "cublas.cpp"

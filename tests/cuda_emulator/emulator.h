@@ -1,0 +1,72 @@
+// What the parts of the emulator share. It exports the functions of the CUDA driver, NVRTC and cuBLAS that the project calls, and
+// runs them on the CPU:
+//   - each stream is a thread, or with CUEMU_MODE=lazy nothing runs until something waits: work that was not waited for shows;
+//   - the order of blocks and threads is shuffled by CUEMU_SEED;
+//   - fresh and freed memory is NaN; writing past the end of an allocation fails the next wait; handles and pointers are checked;
+//   - cuemuFail makes the nth call of a function fail; cuemuLive counts what was not given back.
+#pragma once
+#include <condition_variable>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <thread>
+#include <vector>
+
+#define API extern "C" __attribute__((visibility("default")))
+// The first line of every function: fails where a test wants it to.
+#define CALL(name) if (const int fault = faultOf(name)) return fault
+// A function that needs a current context.
+#define CONTEXT if (currentContext == nullptr) return INVALID_CONTEXT
+
+enum Status {
+  OK = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NOT_INITIALIZED = 3, NO_DEVICE = 100, INVALID_DEVICE = 101, INVALID_IMAGE = 200,
+  INVALID_CONTEXT = 201, INVALID_HANDLE = 400, NOT_FOUND = 500, NOT_READY = 600, ILLEGAL_ADDRESS = 700, LAUNCH_FAILED = 719,
+};
+
+using Pointer = uint64_t;
+using Work = std::function<void()>;
+
+struct Stream {
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::deque<Work> queue;
+  uint64_t issued = 0, done = 0;
+  bool stopping = false;
+  std::thread thread;
+  Stream();
+  ~Stream();
+  void push(Work work);
+  void wait(uint64_t upTo);
+  void wait() { wait(issued); }
+  bool idle(uint64_t upTo);
+};
+
+struct Event {
+  Stream* stream = nullptr;
+  uint64_t at = 0;
+  std::shared_ptr<double> time = std::make_shared<double>(0);
+};
+
+extern std::mutex globalMutex;
+extern thread_local void* currentContext;
+// An error of work that ran; every later wait tells it.
+extern int stickyError;
+bool isLazy();
+unsigned seed();
+int faultOf(const char* name);
+Stream* streamOf(void* handle);
+// Counts handles by kind; a kind's live handles are checked when they come in.
+void* born(const char* kind, void* handle);
+bool lives(const char* kind, void* handle);
+void died(const char* kind, void* handle);
+long liveCount(const std::string& kind);
+std::string readFile(const std::string& path);
+inline std::string temporaryFolder() { const char* folder = getenv("TMPDIR"); return folder ? folder : "/tmp"; }

@@ -1,0 +1,20 @@
+/** A program that uses every part of a GPU, with the answer it must have. */
+import { tnp } from "../../mod.ts";
+
+/** Runs on the current device and gives its numbers. */
+export function program(): number[] {
+  return tnp.scope(() => {
+    const x = tnp.linspace(-1, 1, 3000).reshape([60, 50]);
+    const w = tnp.sin(tnp.arange(200).reshape([50, 4]));
+    const h = tnp.tanh(tnp.matmul(x, w));
+    const total = tnp.sum(h, 0);
+    const order = tnp.argsort(h.at(":", 1));
+    const bins = tnp.zeros([7]).with([tnp.mod(order, 7)], h.at(":", 2), { mode: "add" });
+    const running = tnp.cumsum(x.reshape([-1]));
+    const gradient = tnp.grad(((v: typeof w) => tnp.sum(tnp.square(tnp.matmul(x, v)))) as never) as unknown as (
+      v: typeof w,
+    ) => typeof w;
+    const parts = [total, bins, tnp.max(running), gradient(w).at(3), tnp.sort(x.at(5)).at("::9")];
+    return parts.flatMap((part) => Array.from(part.dataSync() as Float64Array));
+  }) as unknown as number[];
+}
