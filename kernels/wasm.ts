@@ -1,0 +1,579 @@
+/**
+ * The WebAssembly dialect: kernels as modules of 128-bit vector code over blocks of points.
+ *
+ * A module knows nothing of strides: whoever runs it lays blocks of each operand side by side in one small shared memory, calls `run`, and takes
+ * the blocks of the outputs away. So arrays stay where they are, and one module serves all layouts.
+ * @module
+ */
+import { dtypes, type ScalarType } from "../src/base/dtype.ts";
+import type { Expr, LoadArg } from "./expr.ts";
+import type { Kernel, MonoidName } from "./kernel.ts";
+import { accExprs, isPlainSum } from "./monoid.ts";
+import { simplify } from "./simplify.ts";
+import { control, ModuleWriter, type WasmType } from "./wasm_binary.ts";
+import { castVec } from "./wasm_cast.ts";
+import { BodyWriter, Graph, type Value } from "./wasm_graph.ts";
+import { Inexpressible, Vectors } from "./wasm_ops.ts";
+import type { WasmFeatures } from "./wasm_probe.ts";
+import { addCallees, calleeCost, imports } from "./wasm_scalar.ts";
+import { formOf, loadVec, maskOf, partsOf, scalarVec, storedVec, type Vec, type VecForm, zip } from "./wasm_vec.ts";
+
+/** Bytes of the memory that all modules share. */
+export const wasmMemory = 256 << 10;
+/** Where the running values of a long reduction are kept between calls, and where blocks begin. */
+const stateBase = 1024, blockBase = 4096;
+/** Points a block has at most: enough that the engine's own copies are quick, few enough that blocks stay in the second cache. */
+const mostPoints = 8192;
+/** Points whose sum is added up plainly before it is added to a total with its rounding error. */
+const chunk = 128;
+/** Points a step of a loop takes, if its body is short. */
+const unroll = 2;
+/** Bodies of more values than this are not unrolled; of more bytes than the other, not compiled. */
+const longBody = 24, mostBytes = 64 << 10;
+
+/** A block of an operand: its points, or those of the kept loops only. A virtual operand's are int32 offsets. */
+export interface WasmSlot {
+  readonly operand: number;
+  readonly kept: boolean;
+  readonly base: number;
+  /** Bytes a point takes. */
+  readonly bytes: number;
+}
+
+/** A kernel as a module. */
+export interface WasmModule {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  /**
+   * What `run(rows, length, flags)` goes over: `map`: `length` points; `rows`: `rows` times `length` points, each reduced to one;
+   * `columns`: the same, reduced to `length`. Flags: 1 begins the reduction, 2 ends it.
+   */
+  readonly mode: "map" | "rows" | "columns";
+  readonly points: number;
+  readonly slots: readonly WasmSlot[];
+  readonly outputs: readonly { readonly base: number; readonly bytes: number }[];
+  /** Nanoseconds a point takes, roughly, with the copies. */
+  readonly cost: number;
+}
+
+/** What modules import besides the memory. */
+export const wasmImports: Readonly<Record<string, (x: number, y: number) => number>> = imports;
+
+const commutative: ReadonlySet<MonoidName> = new Set(["sum", "prod", "min", "max", "any", "all", "argmin", "argmax"]);
+
+/**
+ * Compiles a kernel to WebAssembly.
+ *
+ * @returns null for what this dialect cannot say: gathers, scatters, scans, and a few operations
+ */
+export function compileWasm(kernel: Kernel, features: WasmFeatures = { fused: false }): WasmModule | null {
+  const m = kernel.reduction;
+  if (kernel.kind !== "map" && kernel.kind !== "reduce") return null;
+  if (m !== null && !commutative.has(m.name)) return null;
+  if (kernel.operands.some((o) => o.gathered > 0) || kernel.scalars.length > stateBase / 8) return null;
+  try {
+    return new WasmText(kernel, features).module();
+  } catch (error) {
+    if (error instanceof Inexpressible) return null;
+    throw error;
+  }
+}
+
+/** What is stored of one output: its block, and vectors of which the first `each` bytes count. */
+interface OutputValues {
+  readonly base: number;
+  readonly bytes: number;
+  readonly values: readonly Value[];
+  readonly each: 4 | 8 | 16;
+}
+
+/** Running values of a reduction: their vectors, and locals that hold them. */
+interface Acc {
+  readonly form: VecForm;
+  readonly locals: readonly number[];
+}
+
+const rows = 0, length = 1, flags = 2, parameters = 3;
+
+class WasmText {
+  readonly #k: Kernel;
+  readonly #body: readonly Expr[];
+  readonly #epilogue: readonly Expr[];
+  readonly #combine: readonly Expr[];
+  readonly #mode: WasmModule["mode"];
+  readonly #slots: WasmSlot[] = [];
+  readonly #outputs: { base: number; bytes: number }[] = [];
+  readonly #points: number;
+  readonly #g: Graph;
+  /** Forms of the running values, and where the columns' lie between calls. */
+  readonly #forms: readonly VecForm[];
+  readonly #columns: number[] = [];
+  readonly #plainSum: boolean;
+  /** Sums of float64 whose rounding errors are added up too. */
+  readonly #exact: boolean;
+  readonly #w = new BodyWriter(parameters);
+
+  constructor(k: Kernel, { fused }: WasmFeatures) {
+    this.#k = k;
+    this.#g = new Graph(fused);
+    const m = k.reduction;
+    const epilogue = k.epilogue ?? (m === null ? [] : accExprs(m)), combine = m?.combine ?? [];
+    const roots = simplify([...k.body, ...epilogue, ...combine]);
+    this.#body = roots.slice(0, k.body.length);
+    this.#epilogue = roots.slice(k.body.length, k.body.length + epilogue.length);
+    this.#combine = roots.slice(k.body.length + epilogue.length);
+    this.#mode = k.kind === "map" ? "map" : k.inner === "kept" ? "columns" : "rows";
+    this.#plainSum = m !== null && isPlainSum(m);
+    this.#exact = this.#plainSum && m!.dtypes.every((d) => d === "float64");
+    this.#forms = m === null ? [] : m.dtypes.map((d) => this.#plainSum && d === "float32" ? "f64" : formOf(d));
+    this.#points = this.#layout();
+  }
+
+  /** Gives every array its block. */
+  #layout(): number {
+    const k = this.#k;
+    const wanted: Omit<WasmSlot, "base">[] = [];
+    const want = (roots: readonly Expr[], kept: boolean) => {
+      const seen = new Set<Expr>();
+      const visit = (e: Expr): void => {
+        if (seen.has(e)) return;
+        seen.add(e);
+        e.src.forEach(visit);
+        if (e.op !== "load" && e.op !== "iota") return;
+        const operand = e.op === "iota" ? Number(e.arg) : (e.arg as LoadArg).operand;
+        if (wanted.some((s) => s.operand === operand && s.kept === kept)) return;
+        const o = k.operands[operand]!;
+        wanted.push({ operand, kept, bytes: o.virtual ? 4 : dtypes[o.dtype].itemsize * o.components });
+      };
+      roots.forEach(visit);
+    };
+    want(this.#body, false);
+    want(this.#epilogue, true);
+    const outputs = k.outputs.map((o) => dtypes[o.dtype].itemsize * o.components);
+    const columns = this.#mode === "columns" ? this.#forms.map((f) => 4 * partsOf(f)) : [];
+    const sizes = [...wanted.map((s) => s.bytes), ...outputs, ...columns];
+    // Blocks begin a line apart from where the one before would put them, so that they do not compete for the same sets of the cache.
+    const gap = 192, room = wasmMemory - blockBase - gap * sizes.length;
+    const points = Math.min(mostPoints, Math.floor(room / sizes.reduce((a, b) => a + b, 0)) & -64);
+    if (!(points >= 256)) throw new Inexpressible(`${sizes.length} arrays`);
+    let at = blockBase;
+    const place = (bytes: number) => {
+      const base = at;
+      at += points * bytes + gap;
+      return base;
+    };
+    for (const s of wanted) this.#slots.push({ ...s, base: place(s.bytes) });
+    for (const bytes of outputs) this.#outputs.push({ base: place(bytes), bytes });
+    for (const bytes of columns) this.#columns.push(place(bytes));
+    return points;
+  }
+
+  module(): WasmModule {
+    if (this.#mode === "map") this.#map();
+    else if (this.#mode === "rows") this.#rows();
+    else this.#reduceColumns();
+    if (this.#w.bytes.length > mostBytes) throw new Inexpressible(`a body of ${this.#w.bytes.length} bytes`);
+    const module = new ModuleWriter();
+    this.#w.link(addCallees(module, this.#g.callees));
+    module.add({ parameters: ["i32", "i32", "i32"], results: [] }, this.#w.locals, this.#w.bytes);
+    return {
+      bytes: module.bytes(),
+      mode: this.#mode,
+      points: this.#points,
+      slots: this.#slots,
+      outputs: this.#outputs,
+      cost: this.#cost(),
+    };
+  }
+
+  #cost(): number {
+    const arrays = [...this.#slots.filter((s) => !s.kept), ...(this.#mode === "map" ? this.#outputs : [])];
+    const seen = new Set<Value>();
+    const visit = (v: Value): number => {
+      if (seen.has(v) || v.level === 0) return 0;
+      seen.add(v);
+      const own = v.op === "call" ? calleeCost(this.#g.callees[v.imm[0]!]!) : v.op.endsWith(".div") ? 1.5 : 0.25;
+      return v.args.reduce((sum, a) => sum + visit(a), own);
+    };
+    const i = this.#i();
+    const vectors = this.#vectors(i, 0);
+    const ops = this.#body.flatMap((e) => [...vectors.of(e).parts]).reduce((sum, v) => sum + visit(v), 0);
+    return 0.2 + arrays.reduce((sum, a) => sum + a.bytes, 0) * 0.05 + ops / 4;
+  }
+
+  // Values
+
+  /** The local that counts points. */
+  #i(): Value {
+    return this.#local(this.#counter, "i32", 2);
+  }
+  readonly #counter = parameters;
+
+  #local(index: number, type: WasmType, level: number): Value {
+    return this.#g.local(index, type, level);
+  }
+
+  #add(a: Value, b: Value): Value {
+    return this.#g.op("i32.add", [a, b]);
+  }
+
+  /** The byte address of point `i` in a block that takes `bytes` a point. */
+  #address(i: Value, bytes: number): Value {
+    return bytes === 1 ? i : this.#g.op("i32.shl", [i, this.#g.i32(Math.log2(bytes))]);
+  }
+
+  /** Expressions at four points from `i + step` on. */
+  #vectors(i: Value, step: number, kept = false, acc: readonly Vec[] = [], val: readonly Vec[] = []): Vectors {
+    const g = this.#g;
+    return new Vectors(g, (e) => {
+      switch (e.op) {
+        case "scalar":
+          return scalarVec(g, e.dtype, g.i32(0), 8 * Number(e.arg));
+        case "acc":
+          // A float32 sum is kept in float64.
+          return formOf(e.dtype) === "f32" && acc[Number(e.arg)]!.form === "f64"
+            ? castVec(g, acc[Number(e.arg)]!, "float64", "float32")
+            : acc[Number(e.arg)]!;
+        case "val":
+          return val[Number(e.arg)]!;
+        case "iota":
+        case "load": {
+          const operand = e.op === "iota" ? Number(e.arg) : (e.arg as LoadArg).operand, o = this.#k.operands[operand]!;
+          const { base, bytes } = this.#slots.find((s) => s.operand === operand && s.kept === kept)!;
+          const address = this.#address(i, bytes), at = base + step * bytes;
+          if (e.op === "iota") return castVec(g, loadVec(g, "int32", 1, 0, address, at), "int32", e.dtype);
+          return loadVec(g, o.dtype, o.components, (e.arg as LoadArg).component, address, at);
+        }
+        default:
+          throw new Inexpressible(e.op);
+      }
+    });
+  }
+
+  // Statements
+
+  #set(local: number, value: Value): void {
+    this.#w.push(value);
+    this.#w.emit(control.set(local));
+  }
+
+  /** Opens a loop that runs while `condition`; `#closeLoop` ends it. */
+  #openLoop(condition: Value): void {
+    this.#w.emit(control.block, control.loop);
+    this.#w.push(this.#g.op("i32.eqz", [condition]));
+    this.#w.emit(control.brIf(1));
+  }
+
+  #closeLoop(): void {
+    this.#w.emit(control.br(0), control.end, control.end);
+  }
+
+  #less(a: Value, b: Value): Value {
+    return this.#g.op("i32.lt_s", [a, b]);
+  }
+
+  /** What is stored of the outputs, in order. */
+  #stored(exprs: readonly Expr[], vectors: Vectors): OutputValues[] {
+    let at = 0;
+    return this.#k.outputs.map((o, j) => {
+      const components = exprs.slice(at, at += o.components).map((e) =>
+        castVec(this.#g, vectors.of(e), e.dtype, o.dtype)
+      );
+      const { values, bytes } = storedVec(this.#g, o.dtype, components);
+      return { ...this.#outputs[j]!, values, each: bytes };
+    });
+  }
+
+  /** Stores four points at `i + step`. */
+  #store(stored: readonly OutputValues[], i: Value, step: number): void {
+    const w = this.#w;
+    for (const { base, bytes, values, each } of stored) {
+      values.forEach((v, part) => {
+        const at = base + step * bytes + 16 * part;
+        w.push(this.#address(i, bytes), v);
+        w.emit(each === 16 ? control.store(at) : control.storeLane(each, at));
+      });
+    }
+  }
+
+  #map(): void {
+    const w = this.#w, g = this.#g;
+    w.local("i32");
+    const i = this.#i();
+    const first = this.#stored(this.#body, this.#vectors(i, 0));
+    const steps = size(first.flatMap((s) => s.values)) > longBody ? 1 : unroll;
+    const all = Array.from(
+      { length: steps },
+      (_, u) => u === 0 ? first : this.#stored(this.#body, this.#vectors(i, 4 * u)),
+    );
+    const roots = all.flatMap((stored) => stored.flatMap((s) => s.values));
+    w.hoist(roots, 0);
+    this.#openLoop(this.#less(i, this.#local(length, "i32", 0)));
+    w.begin(roots);
+    all.forEach((stored, u) => this.#store(stored, i, 4 * u));
+    w.end();
+    this.#set(this.#counter, this.#add(i, g.i32(4 * steps)));
+    this.#closeLoop();
+  }
+
+  // Reductions
+
+  /** Locals for running values. */
+  #accs(): Acc[] {
+    return this.#forms.map((form) => ({
+      form,
+      locals: Array.from({ length: partsOf(form) }, () => this.#w.local("v128")),
+    }));
+  }
+
+  #vecs(accs: readonly Acc[]): Vec[] {
+    return accs.map(({ form, locals }) => ({ form, parts: locals.map((l) => this.#local(l, "v128", 2)) }));
+  }
+
+  #inits(): Vec[] {
+    const m = this.#k.reduction!;
+    return m.dtypes.map((dtype, j) => {
+      const vectors = new Vectors(this.#g, () => {
+        throw new Inexpressible("init");
+      });
+      const form = this.#forms[j]!, as: ScalarType = form === "f64" ? "float64" : dtype;
+      return vectors.of({ op: "const", dtype: as, src: [], arg: m.init[j]!, id: 0 });
+    });
+  }
+
+  #merge(acc: readonly Vec[], val: readonly Vec[]): Vec[] {
+    return acc.map((a, j) => this.#combineVec(this.#combine[j]!, acc, val, a.form));
+  }
+
+  #combineVec(e: Expr, acc: readonly Vec[], val: readonly Vec[], form: VecForm): Vec {
+    // Sums of float32 run in float64, where the expression would round them.
+    if (this.#plainSum && form === "f64") {
+      const j = Number(e.src[0]!.arg);
+      return zip("f64", acc[j]!, val[j]!, (p, q) => this.#g.op("f64x2.add", [p, q]));
+    }
+    const v = this.#vectors(this.#i(), 0, false, acc, val).of(e);
+    return form === "m32" ? { form, parts: maskOf(this.#g, v, "m32") } : v;
+  }
+
+  /** The values that points from `i + step` on bring. */
+  #incoming(i: Value, step: number): Vec[] {
+    const vectors = this.#vectors(i, step);
+    return this.#body.map((e, j) => {
+      const v = vectors.of(e), form = this.#forms[j]!;
+      if (form === "f64" && e.dtype === "float32") return castVec(this.#g, v, "float32", "float64");
+      return form === "m32" ? { form, parts: maskOf(this.#g, v, "m32") } : v;
+    });
+  }
+
+  /** Writes vectors to the locals of running values, all read before any is written. */
+  #assign(accs: readonly Acc[], values: readonly Vec[]): void {
+    const w = this.#w, parts = values.flatMap((v) => [...v.parts]), locals = accs.flatMap((a) => [...a.locals]);
+    w.begin(parts);
+    w.push(...parts);
+    w.end();
+    for (const l of [...locals].reverse()) w.emit(control.set(l));
+  }
+
+  #save(accs: readonly Acc[], address: (j: number) => Value, base: (j: number) => number): void {
+    accs.forEach(({ locals }, j) =>
+      locals.forEach((l, p) => {
+        this.#w.push(address(j), this.#local(l, "v128", 2));
+        this.#w.emit(control.store(base(j) + 16 * p));
+      })
+    );
+  }
+
+  #flag(bit: number): Value {
+    return this.#g.op("i32.and", [this.#local(flags, "i32", 0), this.#g.i32(bit)]);
+  }
+
+  #rows(): void {
+    const w = this.#w, g = this.#g, exact = this.#exact;
+    const [counter, row, end, stop] = [w.local("i32"), w.local("i32"), w.local("i32"), w.local("i32")] as const;
+    const i = this.#i(), r = this.#local(row, "i32", 1);
+    const n = this.#local(length, "i32", 0), last = this.#local(end, "i32", 1), until = this.#local(stop, "i32", 2);
+    const accs = Array.from({ length: unroll }, () => this.#accs());
+    // Totals of chunks with their rounding errors.
+    const totals = exact ? this.#accs() : [], errors = exact ? this.#accs() : [];
+    const kept = [...(exact ? [...totals, ...errors] : accs.flat())];
+    let at = stateBase;
+    const places = kept.map((a) => (at += 16 * a.locals.length) - 16 * a.locals.length);
+    if (at > blockBase) throw new Inexpressible("running values");
+    const inits = this.#inits(), first = accs[0]!;
+
+    const incoming = Array.from({ length: unroll }, (_, u) => this.#incoming(i, 4 * u));
+    const merged = incoming.map((val, u) => this.#merge(this.#vecs(accs[u]!), val));
+    const tail = this.#masked(incoming[0]!, inits, g.op("i32.sub", [last, i]));
+    const tailMerged = this.#merge(this.#vecs(first), tail);
+    w.hoist([...merged.flat(), ...tailMerged, ...inits].flatMap((v) => [...v.parts]), 0);
+
+    this.#openLoop(this.#less(r, this.#local(rows, "i32", 0)));
+    this.#set(counter, g.op("i32.mul", [r, n]));
+    this.#set(end, this.#add(i, n));
+    w.push(this.#flag(1));
+    w.emit(control.if);
+    if (exact) { for (const a of [...totals, ...errors]) this.#assign([a], [zeros(g, a.form)]); }
+    else for (const a of accs) this.#assign(a, inits);
+    w.emit(control.else);
+    kept.forEach((a, j) =>
+      a.locals.forEach((l, p) => this.#set(l, g.load("v128.load", g.i32(0), places[j]! + 16 * p)))
+    );
+    w.emit(control.end);
+
+    if (exact) {
+      this.#openLoop(this.#less(i, last));
+      const next = this.#add(i, g.i32(chunk));
+      this.#set(stop, g.select(next, last, this.#less(next, last)));
+      for (const a of accs) this.#assign(a, inits);
+    } else this.#set(stop, last);
+    this.#openLoop(g.op("i32.eqz", [this.#less(until, this.#add(i, g.i32(4 * unroll)))]));
+    accs.forEach((a, u) => this.#assign(a, merged[u]!));
+    this.#set(counter, this.#add(i, g.i32(4 * unroll)));
+    this.#closeLoop();
+    // The last points of the row, but of no chunk before: those are whole.
+    this.#openLoop(this.#less(i, until));
+    this.#assign(first, tailMerged);
+    this.#set(counter, this.#add(i, g.i32(4)));
+    this.#closeLoop();
+    if (exact) {
+      this.#foldUnrolled(accs);
+      this.#addExactly(totals, errors, first);
+      this.#closeLoop();
+    }
+
+    w.push(this.#flag(2));
+    w.emit(control.if);
+    if (exact) this.#assign(first, this.#corrected(totals, errors));
+    else this.#foldUnrolled(accs);
+    for (const distance of [2, 1]) {
+      const v = this.#vecs(first);
+      this.#assign(first, this.#merge(v, v.map((x) => permuted(g, x, distance))));
+    }
+    const stored = this.#stored(this.#epilogue, this.#vectors(r, 0, true, this.#vecs(first)));
+    w.begin(stored.flatMap((s) => s.values));
+    for (const { base, bytes, values } of stored) {
+      w.push(this.#address(r, bytes), values[0]!);
+      w.emit(bytes === 16 ? control.store(base) : control.storeLane(bytes, base));
+    }
+    w.end();
+    w.emit(control.else);
+    this.#save(kept, () => g.i32(0), (j) => places[j]!);
+    w.emit(control.end);
+    this.#set(row, this.#add(r, g.i32(1)));
+    this.#closeLoop();
+  }
+
+  /** Incoming values with neutral ones in place of those past the first `left` points. */
+  #masked(val: readonly Vec[], inits: readonly Vec[], left: Value): Vec[] {
+    const g = this.#g;
+    const order = g.bytes([0, 1, 2, 3].flatMap((lane) => [lane, 0, 0, 0]));
+    const mask: Vec = { form: "m32", parts: [g.op("i32x4.lt_s", [order, g.op("i32x4.splat", [left])])] };
+    return val.map((v, j) => {
+      const m = maskOf(g, mask, v.parts.length === 2 ? "m64" : "m32");
+      return { form: v.form, parts: v.parts.map((p, k) => g.op("v128.bitselect", [p, inits[j]!.parts[k]!, m[k]!])) };
+    });
+  }
+
+  #foldUnrolled(accs: readonly (readonly Acc[])[]): void {
+    const [first, ...others] = accs;
+    for (const a of others) this.#assign(first!, this.#merge(this.#vecs(first!), this.#vecs(a)));
+  }
+
+  /** totals += values, errors += what that rounded away (Knuth's two-sum). */
+  #addExactly(totals: readonly Acc[], errors: readonly Acc[], values: readonly Acc[]): void {
+    const g = this.#g, add = (a: Value, b: Value) => g.op("f64x2.add", [a, b]);
+    const sub = (a: Value, b: Value) => g.op("f64x2.sub", [a, b]);
+    const x = this.#vecs(values), t = this.#vecs(totals), e = this.#vecs(errors);
+    const sums = t.map((v, j) => zip("f64", v, x[j]!, add));
+    const lost = t.map((v, j): Vec => ({
+      form: "f64",
+      parts: v.parts.map((p, k) => {
+        const s = sums[j]!.parts[k]!, q = x[j]!.parts[k]!, back = sub(s, p);
+        return add(e[j]!.parts[k]!, add(sub(p, sub(s, back)), sub(q, back)));
+      }),
+    }));
+    this.#assign([...totals, ...errors], [...sums, ...lost]);
+  }
+
+  /** Totals with their errors; those of infinities are NaN and do not count. */
+  #corrected(totals: readonly Acc[], errors: readonly Acc[]): Vec[] {
+    const g = this.#g, e = this.#vecs(errors);
+    return this.#vecs(totals).map((t, j) =>
+      zip("f64", t, e[j]!, (p, q) => g.op("f64x2.add", [p, g.op("v128.and", [q, g.op("f64x2.eq", [q, q])])]))
+    );
+  }
+
+  #reduceColumns(): void {
+    const w = this.#w, g = this.#g;
+    const [counter, row] = [w.local("i32"), w.local("i32")] as const;
+    const i = this.#i(), r = this.#local(row, "i32", 2), n = this.#local(length, "i32", 0);
+    const accs = this.#accs();
+    const inits = this.#inits(), acc = this.#vecs(accs);
+    const merged = this.#merge(acc, this.#incoming(this.#add(g.op("i32.mul", [r, n]), i), 0));
+    w.hoist([...merged, ...inits].flatMap((v) => [...v.parts]), 0);
+    const place = (j: number) => this.#address(i, 4 * partsOf(this.#forms[j]!));
+    const loaded = this.#forms.map((form, j): Vec => ({
+      form,
+      parts: accs[j]!.locals.map((_, p) => g.load("v128.load", place(j), this.#columns[j]! + 16 * p)),
+    }));
+    this.#openLoop(this.#less(i, n));
+    if (this.#plainSum) this.#assign(accs, inits);
+    else {
+      w.push(this.#flag(1));
+      w.emit(control.if);
+      this.#assign(accs, inits);
+      w.emit(control.else);
+      this.#assign(accs, loaded);
+      w.emit(control.end);
+    }
+    this.#set(row, g.i32(0));
+    this.#openLoop(this.#less(r, this.#local(rows, "i32", 0)));
+    this.#assign(accs, merged);
+    this.#set(row, this.#add(r, g.i32(1)));
+    this.#closeLoop();
+    if (this.#plainSum) {
+      // Rows of one call are added up by themselves: shorter sums round less.
+      w.push(g.op("i32.eqz", [this.#flag(1)]));
+      w.emit(control.if);
+      this.#assign(accs, this.#merge(loaded, acc));
+      w.emit(control.end);
+    }
+    w.push(this.#flag(2));
+    w.emit(control.if);
+    const stored = this.#stored(this.#epilogue, this.#vectors(i, 0, true, acc));
+    w.begin(stored.flatMap((s) => s.values));
+    this.#store(stored, i, 0);
+    w.end();
+    w.emit(control.else);
+    this.#save(accs, place, (j) => this.#columns[j]!);
+    w.emit(control.end);
+    this.#set(counter, this.#add(i, g.i32(4)));
+    this.#closeLoop();
+  }
+}
+
+function zeros(g: Graph, form: VecForm): Vec {
+  const zero = g.splat("i32", 0);
+  return { form, parts: Array.from({ length: partsOf(form) }, () => zero) };
+}
+
+/** Points `i` and `i ^ distance` exchanged. */
+function permuted(g: Graph, x: Vec, distance: number): Vec {
+  const [p, q] = x.parts;
+  if (q === undefined) {
+    const v = distance === 2 ? g.shuffle(p!, p!, 8, [1, 0]) : g.shuffle(p!, p!, 4, [1, 0, 3, 2]);
+    return { form: x.form, parts: [v] };
+  }
+  return { form: x.form, parts: distance === 2 ? [q, p!] : x.parts.map((v) => g.shuffle(v, v, 8, [1, 0])) };
+}
+
+/** How many values there are that change in the loop. */
+function size(roots: readonly Value[]): number {
+  const seen = new Set<Value>();
+  const visit = (v: Value): void => {
+    if (seen.has(v) || v.level === 0) return;
+    seen.add(v);
+    v.args.forEach(visit);
+  };
+  roots.forEach(visit);
+  return seen.size;
+}
