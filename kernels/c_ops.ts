@@ -69,18 +69,10 @@ function by(table: Partial<Record<Form, OpText>>): OpText {
   return (e, a, b) => (table[form(e.src[0]!.dtype)] ?? refuse)(e, a, b);
 }
 
-const own = new Set(["exp", "log", "tanh"]);
-/** A function of the C library, or one of ours for float32. */
-const math = (name: string): OpText =>
-  by({
-    float: (e, a) =>
-      rounded(
-        e.dtype,
-        e.dtype !== "float64" && own.has(name) ? `${name}_f32(${a})` : `${name}${suffix(e.dtype)}(${a})`,
-      ),
-  });
+/** A function of the preamble. */
+const math = (name: string): OpText => by({ float: (e, a) => rounded(e.dtype, `${name}_${cType(e.dtype)}(${a})`) });
 const math2 = (name: string): OpText =>
-  by({ float: (e, a, b) => rounded(e.dtype, `${name}${suffix(e.dtype)}(${a}, ${b})`) });
+  by({ float: (e, a, b) => rounded(e.dtype, `${name}_${cType(e.dtype)}(${a}, ${b})`) });
 /** A built-in that is one instruction and exact. */
 const builtin = (name: string): OpText =>
   by({
@@ -163,7 +155,7 @@ export const cOps = {
   atanh: math("atanh"),
   erf: math("erf"),
   erfc: math("erfc"),
-  lgamma: math("lgamma"),
+  lgamma: by({ float: (e, a) => rounded(e.dtype, `lgamma${suffix(e.dtype)}(${a})`) }),
   isnan: by({ float: (_, a) => `(${a} != ${a})` }),
   isinf: by({
     float: (e, a) => `(__builtin_fabs${suffix(e.src[0]!.dtype)}(${a}) == __builtin_inf${suffix(e.src[0]!.dtype)}())`,
@@ -191,7 +183,7 @@ export const cOps = {
   floordiv: division("floordiv"),
   mod: division("mod"),
   fmod: by({ float: (e, a, b) => `fmod${suffix(e.dtype)}(${a}, ${b})`, int: integer("fmod") }),
-  pow: by({ float: (e, a, b) => rounded(e.dtype, `pow${suffix(e.dtype)}(${a}, ${b})`), int: integer("pow") }),
+  pow: division("pow"),
   atan2: math2("atan2"),
   hypot: math2("hypot"),
   copysign: by({ float: (e, a, b) => `__builtin_copysign${suffix(e.dtype)}(${a}, ${b})` }),

@@ -2,7 +2,7 @@
  * What a kernel costs, roughly: the measure by which a device picks an engine.
  * @module
  */
-import { dtypes, type ScalarType } from "../src/base/dtype.ts";
+import type { ScalarType } from "../src/base/dtype.ts";
 import type { Expr, Op } from "./expr.ts";
 import { lowerForJs } from "./js_lower.ts";
 import type { Kernel } from "./kernel.ts";
@@ -88,7 +88,7 @@ export function nativeWeight(kernel: Kernel): number {
     if (seen.has(e)) return;
     seen.add(e);
     e.src.forEach(visit);
-    if (transcendental.has(e.op)) weight += e.dtype === "float64" ? 16 : 8;
+    if (transcendental.has(e.op)) weight += e.dtype === "float64" ? 12 : 5;
     else if (e.op === "threefry") weight += 16;
     else if (slow.has(e.op)) weight += 8;
     else if (e.src.length > 0) weight += 0.5;

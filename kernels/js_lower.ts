@@ -6,6 +6,7 @@
 import { dtypes, type ScalarType } from "../src/base/dtype.ts";
 import { type Arg, type Expr, ExprBuilder } from "./expr.ts";
 import type { Kernel, Monoid } from "./kernel.ts";
+import { accExprs, isPlainSum } from "./monoid.ts";
 import { simplify } from "./simplify.ts";
 
 /** A kernel made ready for JavaScript. `epilogue` is never null for reductions and scans. */
@@ -16,12 +17,6 @@ export interface JsLowered {
 }
 
 const is64 = (dtype: ScalarType) => dtype === "int64" || dtype === "uint64";
-
-/** Tells whether a monoid is the plain sum of each of its values. */
-export function isPlainSum(m: Monoid): boolean {
-  return m.name === "sum" &&
-    m.combine.every((e, j) => e.op === "add" && e.src.every((s) => (s.op === "acc" || s.op === "val") && s.arg === j));
-}
 
 /** Simplifies a kernel and rewrites it for JavaScript. */
 export function lowerForJs(kernel: Kernel): JsLowered {
@@ -51,12 +46,6 @@ export function lowerForJs(kernel: Kernel): JsLowered {
     },
   };
   return { kernel: lowered, cascade: m !== null && isPlainSum(m) && m.dtypes.every((d) => d === "float64") };
-}
-
-/** The running values themselves, for kernels without an epilogue. */
-export function accExprs(m: Monoid): Expr[] {
-  const b = new ExprBuilder();
-  return m.dtypes.map((d, j) => b.make("acc", d, [], j));
 }
 
 /** The dtypes the running values are kept in. */

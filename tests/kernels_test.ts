@@ -2,9 +2,11 @@
 import { strict as assert } from "node:assert";
 import { test } from "node:test";
 import type { ScalarType, TypedArray } from "../src/base/dtype.ts";
+import { renderC } from "../kernels/c.ts";
 import { cost } from "../kernels/cost.ts";
 import { type Expr, ExprBuilder } from "../kernels/expr.ts";
 import { renderJs } from "../kernels/js.ts";
+import { helpers } from "../kernels/preamble/js.ts";
 import type { Access, Kernel, Monoid, ScatterMode } from "../kernels/kernel.ts";
 import { holds, simplify } from "../kernels/simplify.ts";
 import {
@@ -23,11 +25,13 @@ import {
   runJs,
   val,
 } from "./support/kernels.ts";
+import { runWasmOrJs } from "./support/wasm.ts";
 
 /** Registers a test for each engine. */
 function engines(name: string, body: (run: (k: Kernel, r: Run) => void, engine: "js" | "c") => void): void {
   test(`kernels: ${name} in JavaScript`, () => body(runJs, "js"));
   if (native64) test(`kernels: ${name} in C`, () => body(runC, "c"));
+  test(`kernels: ${name} in WebAssembly, or else in JavaScript`, () => body(runWasmOrJs, "js"));
 }
 
 /** A reproducible sequence in [-1, 1). */
@@ -570,4 +574,50 @@ test("kernels: cost grows with the work", () => {
   const make = (body: Expr) => kernel({ operands: [operand("float32")], body: [body], outputs: [output("float32")] });
   const x = load(0, "float32");
   assert.ok(cost(make(b.unary("exp", x))) > 3 * cost(make(b.binary("add", x, x))));
+});
+
+test("kernels: C is self-contained, and offsets are as wide as the kernel says", () => {
+  const make = (wide: boolean, components: 1 | 2) =>
+    renderC(kernel({
+      operands: [operand("float32", "unit", { components })],
+      body: [b.unary("exp", load(0, "float32"))],
+      outputs: [output("float32")],
+      wide,
+      comment: "exp(x) */ é",
+    }));
+  assert.match(make(false, 1), /typedef i32 ix;/);
+  assert.match(make(true, 1), /typedef i64 ix;/);
+  assert.match(make(false, 2), /typedef i64 ix;/);
+  assert.ok(!make(false, 1).includes("#include"));
+  assert.match(make(false, 1), /^\/\* exp\(x\) +\*\/\n/);
+  assert.ok(
+    renderJs(
+      kernel({ operands: [operand("float32")], body: [load(0, "float32")], outputs: [output("float32")], wide: true }),
+    ).includes("const n0 = n[0];"),
+  );
+});
+
+test("kernels: float16 rounding is exact", () => {
+  const { f16round } = helpers;
+  const special = [
+    0,
+    -0,
+    65519.99,
+    65520,
+    -65520,
+    2 ** -25,
+    2 ** -25 * 1.0001,
+    3 * 2 ** -25,
+    2 ** -14 - 2 ** -25,
+    1 + 2 ** -11,
+    1 + 3 * 2 ** -11,
+    NaN,
+    Infinity,
+  ];
+  const random = Array.from(numbers(20000, 3), (v, i) => v * 2 ** (i % 45 - 28));
+  const half = new Float16Array(1);
+  for (const x of [...special, ...random]) {
+    half[0] = x;
+    assert.ok(Object.is(f16round(x), half[0]), `${x}: ${f16round(x)} is not ${half[0]}`);
+  }
 });

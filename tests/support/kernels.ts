@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { addressOf, native } from "../../ffi/mem.ts";
 import { available, openFile } from "../../ffi/open.ts";
 import { dtypes, type ScalarType, type TypedArray, typedArrays } from "../../src/base/dtype.ts";
-import { cFlags, cProbes, renderC } from "../../kernels/c.ts";
+import { cFlags, renderC } from "../../kernels/c.ts";
 import { type Expr, ExprBuilder } from "../../kernels/expr.ts";
 import { compileJs } from "../../kernels/js.ts";
 import {
@@ -130,10 +130,10 @@ function scratch(): string {
 }
 
 const cc = globalThis.process?.env["TNP_CC"] ?? "cc";
-function compile(name: string, source: string, libraries: readonly string[]): string | null {
+function compile(name: string, source: string): string | null {
   const c = join(scratch(), `${name}.c`), so = join(scratch(), `${name}.so`);
   writeFileSync(c, source);
-  const flags = [...cFlags.common, ...cFlags.openmp, "-shared", "-fPIC", "-o", so, c, ...libraries, "-lm"];
+  const flags = [...cFlags.common, ...cFlags.openmp, "-shared", "-fPIC", "-o", so, c, "-lm"];
   const r = spawnSync(cc, flags, { encoding: "utf8" });
   if (r.error !== undefined) return null;
   if (r.status !== 0) throw new Error(`${cc} failed on ${c}: ${r.stderr}`);
@@ -150,15 +150,14 @@ function succeeds(f: () => string | null): boolean {
 
 /** Whether compiled kernels can run here. */
 export const native64: boolean = available().ok && cc !== "none" &&
-  succeeds(() => compile("probe", "int tnp_probe(void) { return 1; }\n", []));
-/** Whether glibc's vector functions are used. */
-export const libmvec: boolean = native64 && succeeds(() => compile("mvec", cProbes.libmvec, ["-lmvec"]));
+  succeeds(() => compile("probe", "int tnp_probe(void) { return 1; }\n"));
 
-let count = 0;
+const paths = new Map<string, string>();
 
 /** Runs a kernel as compiled C. */
-export function runC(k: Kernel, run: Run, vector: boolean = libmvec): void {
-  const path = compile(`k${count++}`, renderC(k, { libmvec: vector }), vector ? ["-lmvec"] : [])!;
+export function runC(k: Kernel, run: Run): void {
+  const source = renderC(k), path = paths.get(source) ?? compile(`k${paths.size}`, source)!;
+  paths.set(source, path);
   using library = openFile(path, { tnp_kernel: { parameters: ["address"], result: "void" } });
   const layout = blockLayout(k);
   const block = new ArrayBuffer(8 * layout.length);

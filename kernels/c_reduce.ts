@@ -1,0 +1,232 @@
+/**
+ * Reductions in the C dialect: over inner loops with lanes side by side, over outer loops with columns side by side.
+ * @module
+ */
+import { dtypes } from "../src/base/dtype.ts";
+import { cCast, cLiteral, cType } from "./c_ops.ts";
+import { CText } from "./c_kernel.ts";
+import type { Monoid, MonoidName } from "./kernel.ts";
+import { isPlainSum } from "./monoid.ts";
+import { bare } from "./render.ts";
+
+/** Running values side by side: a multiple of every vector. */
+const lanes = 64;
+/** Elements of a sum whose lanes are added before the next are. */
+const sumBlock = 1024;
+/** Elements in which a search first looks whether there is anything better. */
+const searchBlock = 2048;
+/** Running values side by side of a reduction over outer axes. */
+const columnBlock = 256;
+/** The most parts of a reduction, and of results that are kept in parts. */
+const mostParts = 64;
+const mostPartial = 4096;
+
+/** Monoids whose values may be combined in any order (positions compare, so argmin and argmax are among them). */
+const commutative = new Set<MonoidName>(["sum", "prod", "min", "max", "any", "all", "argmin", "argmax"]);
+
+/** The text of a reduction. */
+export class CReduce extends CText {
+  protected override loops(): void {
+    if (this.k.inner === "kept") this.#reduceColumns();
+    else this.#reduceRows();
+  }
+
+  /** Sizes of the parts a reduction is cut into: `parts` of `length` along its outermost reduced loop. */
+  #parts(first: number, kept: string, most: string, least: number): void {
+    const out = this.out, n = `n${first}`;
+    out.line(`const i64 kept = ${kept};`);
+    out.line(`i64 length = ${n} > 0 ? ${n} : 1;`);
+    out.open(`if (kept < ${most} && ${this.total()} >= ${this.threshold}) {`);
+    out.line(`const i64 most = ${mostPartial} / kept < ${mostParts} ? ${mostPartial} / kept : ${mostParts};`);
+    out.line(`length = (${n} + most - 1) / most;`);
+    if (least > 1) {
+      out.line(`length = length < ${4 * least} ? ${4 * least} : (length + ${least - 1}) / ${least} * ${least};`);
+    }
+    out.close();
+    out.line(`const i64 parts = ${n} > length ? (${n} + length - 1) / length : 1;`);
+  }
+
+  #reduceRows(): void {
+    const k = this.k, m = k.reduction!, out = this.out;
+    const kept = k.rank - k.reduced, last = k.rank - 1;
+    const outer = this.range(0, kept), middle = this.range(kept + 1, last);
+    const product = outer.map((i) => `n${i}`).join(" * ") || "1";
+    this.#parts(kept, product, String(mostParts), k.reduced === 1 ? sumBlock : 1);
+    this.arrays(m, "partial", mostPartial);
+    this.parallel(kept + 1);
+    this.open(outer);
+    out.open("for (i64 part = 0; part < parts; part++) {");
+    out.line(`const i64 first = part * length, end = first + length < n${kept} ? first + length : n${kept};`);
+    const acc = this.init(m, "a");
+    const cascade = isPlainSum(m) && m.dtypes.every((d) => dtypes[d].kind === "f");
+    if (cascade) {
+      this.arrays(m, "stack", 64);
+      out.line("u64 pushed = 0;");
+      out.line("int top = 0;");
+    }
+    if (k.reduced > 1) {
+      out.open(`for (i64 i${kept} = first; i${kept} < end; i${kept}++) {`);
+      this.open(middle);
+      this.rows([...outer, kept, ...middle], true, false);
+      this.#row(m, acc, "0", `n${last}`, cascade);
+      this.close(middle.length + 1);
+    } else {
+      this.rows(outer, true, false);
+      this.#row(m, acc, "first", "end", cascade);
+    }
+    if (cascade) {
+      out.open("while (top > 0) {");
+      out.line("top--;");
+      acc.forEach((a, j) => out.line(`${a} += stack${j}[top];`));
+      out.close();
+    }
+    out.open("if (parts > 1) {");
+    acc.forEach((a, j) => out.line(`partial${j}[(${this.keptIndex(outer)}) * parts + part] = ${a};`));
+    out.middle("} else {");
+    this.rows(outer, true, true);
+    this.finish(acc, this.start(), () => "0");
+    out.close();
+    out.close();
+    this.close(outer.length);
+    // Parts are merged in order.
+    out.open("if (parts > 1) {");
+    this.open(outer);
+    const merged = this.#merge(m, this.keptIndex(outer));
+    this.rows(outer, true, true);
+    this.finish(merged, this.start(), () => "0");
+    this.close(outer.length + 1);
+  }
+
+  /** Merges the parts of one result, neighbours first, into the first of them; gives their names. */
+  #merge(m: Monoid, index: string): string[] {
+    const out = this.out;
+    out.line(`const i64 base = (${index}) * parts;`);
+    out.open("for (i64 s = 1; s < parts; s *= 2) {");
+    out.open("for (i64 l = 0; l + s < parts; l += 2 * s) {");
+    const val = m.dtypes.map((d, j) => this.fresh(d, `partial${j}[base + l + s]`));
+    this.combine(m, this.elements(m, "partial", "base + l"), val);
+    out.close();
+    out.close();
+    return m.dtypes.map((d, j) => this.fresh(d, `partial${j}[base]`));
+  }
+
+  /** Reduces a row of the innermost loop into `acc`. */
+  #row(m: Monoid, acc: readonly string[], from: string, to: string, cascade: boolean): void {
+    const out = this.out, last = this.k.rank - 1;
+    if (!commutative.has(m.name)) {
+      out.open(`for (ix i = (ix)${from}; i < (ix)${to}; i++) {`);
+      this.feed(m, this.point(last, "i"), acc);
+      return out.close();
+    }
+    const search = (m.name === "argmax" || m.name === "argmin") && m.dtypes.length === 2;
+    const span = cascade ? sumBlock : search ? searchBlock : 0;
+    if (span) {
+      out.open(`for (i64 block = ${from}; block < ${to}; block += ${span}) {`);
+      out.line(`const ix low = (ix)block, high = (ix)(block + ${span} < ${to} ? block + ${span} : ${to});`);
+    } else {
+      out.open("{");
+      out.line(`const ix low = (ix)${from}, high = (ix)${to};`);
+    }
+    if (search) this.#skip(m, acc[0]!);
+    out.line(`const ix width = high - low < ${lanes} ? high - low : ${lanes};`);
+    this.arrays(m, "lane", lanes);
+    this.fill(m, "lane", "width");
+    out.open(`for (ix i = low; i < high; i += ${lanes}) {`);
+    out.line(`const ix count = high - i < ${lanes} ? high - i : ${lanes};`);
+    const point = this.point(last, "(i + l)");
+    this.vectors("for (ix l = 0; l < count; l++) {", point, () => this.feed(m, point, this.elements(m, "lane", "l")));
+    out.close();
+    // Lanes fold in halves.
+    out.open("for (ix w = width; w > 1;) {");
+    out.line("const ix half = (w + 1) >> 1;");
+    out.line("#pragma omp simd");
+    out.open("for (ix l = 0; l < w - half; l++) {");
+    const high = m.dtypes.map((d, j) => this.fresh(d, `lane${j}[l + half]`));
+    this.combine(m, this.elements(m, "lane", "l"), high);
+    out.close();
+    out.line("w = half;");
+    out.close();
+    out.open("if (width > 0) {");
+    if (cascade) {
+      out.line("for (u64 c = pushed++; c & 1; c >>= 1) {");
+      out.line(`  top--;`);
+      m.dtypes.forEach((_, j) => out.line(`  lane${j}[0] += stack${j}[top];`));
+      out.line("}");
+      m.dtypes.forEach((_, j) => out.line(`stack${j}[top] = lane${j}[0];`));
+      out.line("top++;");
+    } else {
+      this.combine(m, acc, m.dtypes.map((d, j) => this.fresh(d, `lane${j}[0]`)));
+    }
+    out.close();
+    out.close();
+  }
+
+  /** Goes on to the next block where this one has nothing that could be the extreme or equal to it: positions cost more than values. */
+  #skip(m: Monoid, best: string): void {
+    const { k, out } = this, last = k.rank - 1, dtype = m.dtypes[0]!, type = cType(dtype);
+    const [a, b] = m.name === "argmax" ? ["peak[l]", "v"] : ["v", "peak[l]"];
+    const nan = dtypes[dtype].kind === "f" ? " | (v != v)" : "";
+    out.line(`${dtype === "bool" ? "u8" : type} peak[${lanes}];`);
+    out.line(`for (ix l = 0; l < ${lanes}; l++) peak[l] = ${bare(cLiteral(dtype, m.init[0]!))};`);
+    out.open(`for (ix i = low; i < high; i += ${lanes}) {`);
+    out.line(`const ix count = high - i < ${lanes} ? high - i : ${lanes};`);
+    const point = this.point(last, "(i + l)");
+    this.vectors("for (ix l = 0; l < count; l++) {", point, () => {
+      const [text] = this.emit.emit(k.body.slice(0, 1), point);
+      out.line(`const ${type} v = ${bare(cCast(k.body[0]!.dtype, dtype, text!))};`);
+      out.line(`peak[l] = (${a} < ${b})${nan} ? v : peak[l];`);
+    });
+    out.close();
+    // Not below: equal, beyond, or one of them NaN.
+    const [c, d] = m.name === "argmax" ? ["peak[l]", best] : [best, "peak[l]"];
+    out.line("int some = 0;");
+    out.line("#pragma omp simd reduction(| : some)");
+    out.line(`for (ix l = 0; l < ${lanes}; l++) some |= !(${c} < ${d});`);
+    out.line("if (!some) continue;");
+  }
+
+  #reduceColumns(): void {
+    const k = this.k, m = k.reduction!, out = this.out;
+    const kept = k.rank - k.reduced, column = kept - 1;
+    const outer = this.range(0, column), middle = this.range(kept + 1, k.rank);
+    const product = this.range(0, kept).map((i) => `n${i}`).join(" * ");
+    this.#parts(kept, product, String(mostPartial / 4), 1);
+    this.arrays(m, "partial", mostPartial);
+    this.parallel(column + 2);
+    this.open(outer);
+    out.open(`for (i64 from = 0; from < n${column}; from += ${columnBlock}) {`);
+    out.open("for (i64 part = 0; part < parts; part++) {");
+    out.line(`const i64 first = part * length, end = first + length < n${kept} ? first + length : n${kept};`);
+    out.line(`const ix width = (ix)(n${column} - from < ${columnBlock} ? n${column} - from : ${columnBlock});`);
+    this.arrays(m, "lane", columnBlock);
+    this.fill(m, "lane", "width");
+    out.open(`for (i64 i${kept} = first; i${kept} < end; i${kept}++) {`);
+    this.open(middle);
+    this.rows([...outer, kept, ...middle], true, false);
+    const point = this.point(column, "((ix)from + l)");
+    this.vectors("for (ix l = 0; l < width; l++) {", point, () => this.feed(m, point, this.elements(m, "lane", "l")));
+    this.close(middle.length + 1);
+    const index = outer.length === 0 ? "i" : `(${this.keptIndex(outer)}) * n${column} + i`;
+    this.rows(outer, true, true);
+    out.open("for (ix l = 0; l < width; l++) {");
+    out.line("const ix i = (ix)from + l;");
+    out.open("if (parts > 1) {");
+    m.dtypes.forEach((_, j) => out.line(`partial${j}[(${index}) * parts + part] = lane${j}[l];`));
+    out.middle("} else {");
+    this.finish(
+      this.freshAll(m, this.elements(m, "lane", "l")),
+      this.point(column, "i"),
+      (a) => this.offset(a, column, "i"),
+    );
+    out.close();
+    out.close();
+    this.close(2 + outer.length);
+    out.open("if (parts > 1) {");
+    this.open(outer);
+    this.rows(outer, true, true);
+    out.open(`for (ix i = 0; i < (ix)n${column}; i++) {`);
+    const merged = this.#merge(m, index);
+    this.finish(merged, this.point(column, "i"), (a) => this.offset(a, column, "i"));
+    this.close(2 + outer.length);
+  }
+}

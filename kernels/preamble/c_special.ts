@@ -1,0 +1,137 @@
+/**
+ * Powers, roots and error functions in C, branch-free.
+ * @module
+ */
+import { parts } from "./c_coefficients.ts";
+import { bothTypes, floatTypes } from "./c_text.ts";
+
+const error = bothTypes(({ t, s, poly, num }) => {
+  const f32 = t === "f32";
+  const top = f32 ? 10.2 : 28;
+  const middle = f32 ? "2.0f" : "3.75";
+  return {
+    // erf(x) - x for |x| < 1.
+    erf_part: `INLINE ${t} erf_part_${t}(${t} x) {
+  const ${t} z = x * x;
+${poly("erf", "z")}
+  return x * p;
+}`,
+    // erfc(a) for a >= 1/2.
+    erfc_part: `INLINE ${t} erfc_part_${t}(${t} a) {
+  const ${t} c = a > ${num(top)} ? ${num(top)} : a;
+  const ${t} v = (c - ${middle}) / (c + ${middle}), h = -c * c, l = -fma_${t}(c, c, h);
+${poly(f32 ? "erfc32" : "erfc64", "v", "w")}
+  ${t} n, i;
+  const ${t} e = exp_pair_${t}(h, l, &n, &i);
+  // What the divisor lost; w is between 1.1 and 1.3, so 1 / d is nearly 0.84 w / d.
+  const ${t} d = 1 + 2 * c, r = w / d, g = (2 * c - (d - 1)) * r * r * 0.84${s};
+  return scale_${t}(mad_${t}(e, r, i * r - e * g), n);
+}`,
+    erf: `INLINE ${t} erf_${t}(${t} x) {
+  const ${t} a = __builtin_fabs${s}(x), y = 1 - erfc_part_${t}(a);
+  return a < 1 ? x + erf_part_${t}(x) : __builtin_copysign${s}(y, x);
+}`,
+    erfc: `INLINE ${t} erfc_${t}(${t} x) {
+  const ${t} a = __builtin_fabs${s}(x), e = erfc_part_${t}(a), w = erf_part_${t}(x);
+  const ${t} m = x > 0.25${s} ? 0.5${s} - ((x - 0.5${s}) + w) : 1 - (x + w);
+  return a < 0.5${s} ? m : x < 0 ? 2 - e : e;
+}`,
+  };
+});
+
+const roots = bothTypes(({ t, s, u, mantissa, magic, part, poly }) => {
+  const f32 = t === "f32";
+  const one = f32 ? "0x3f800000u" : "0x3ff0000000000000ull";
+  return {
+    // From r near m^(-1/3) without division: the root is m r^2, and once more with its remainder.
+    cbrt: `INLINE ${t} cbrt_${t}(${t} x) {
+  const ${t} a = __builtin_fabs${s}(x), b = a < ${f32 ? "0x1p-126f" : "0x1p-1022"} ? a * 0x1p60${s} : a;
+  const ${u} v = bits_${t}(b), e = v >> ${mantissa};
+  const ${t} k = ${f32 ? "(f32)(i32)e - 127.0f" : "from_f64(e | 0x4330000000000000ull) - 4503599627371519.0"};
+  const ${t} m = from_${t}(v - (e << ${mantissa}) + ${one});
+  const ${t} third = mad_${t}(k - 1, ${f32 ? "0.33333334f" : "0.3333333333333333"}, ${magic});
+  const ${t} g = k - 3 * (third - ${magic});
+${poly("rcbrt", "m")}
+  ${t} y = g == 0 ? p : g == 1 ? p * ${part("cubeRootHalf", 0)} : p * ${part("cubeRootQuarter", 0)};
+  const ${t} w = g == 0 ? m : g == 1 ? 2 * m : 4 * m;
+  const ${t} d = 1 - w * y * y * y;
+  y = y + y * d * (${
+      f32 ? "0.33333334f + d * 0.22222222f" : "0.3333333333333333 + d * (0.2222222222222222 + d * 0.1728395061728395)"
+    });
+  const ${t} c = w * y * y, h = c * c, l = fma_${t}(c, c, -h);
+  const ${t} r = fma_${t}(h, c, -w) + l * c;
+  const ${t} z = c - r * y * y * ${f32 ? "0.33333334f" : "0.3333333333333333"};
+  const ${t} f = z * pow2_${t}(third) * (a < ${f32 ? "0x1p-126f" : "0x1p-1022"} ? 0x1p-20${s} : 1);
+  return __builtin_copysign${s}(a == 0 || !(a < __builtin_inf${s}()) ? a : f, x);
+}`,
+  };
+});
+
+/** What a power is at the ends of its domain, as C's `pow`; a = |x|, and r is the power elsewhere. */
+const ends = bothTypes(({ t, s }) => ({
+  pow_ends: `INLINE ${t} pow_ends_${t}(${t} x, ${t} y, ${t} a, ${t} r) {
+  const ${t} inf = __builtin_inf${s}(), b = __builtin_fabs${s}(y), h = 0.5${s} * y;
+  const ${t} m = a == 0 ? (y > 0 ? 0 : inf) : a == inf ? (y > 0 ? a : 0) : r;
+  const ${t} p = h == __builtin_rint${s}(h) ? m : __builtin_copysign${s}(m, x);
+  const ${t} v = y == __builtin_rint${s}(y) ? p : x < 0 && a < inf ? __builtin_nan${s}("") : m;
+  const ${t} w = x == -1 && b == inf ? 1 : x != x || y != y ? x + y : v;
+  return x == 1 || y == 0 ? 1 : w;
+}`,
+}));
+
+function powers(): Record<string, string> {
+  const f64 = floatTypes[1]!;
+  const [third, thirdLow] = parts.twoThirds.f64;
+  const { part, num, poly } = f64;
+  return {
+    hypot_f32: `INLINE f32 hypot_f32(f32 x, f32 y) {
+  const f32 r = (f32)__builtin_sqrt((f64)x * x + (f64)y * y);
+  const f32 a = __builtin_fabsf(x), b = __builtin_fabsf(y);
+  return a == __builtin_inff() || b == __builtin_inff() ? __builtin_inff() : r;
+}`,
+    hypot_f64: `INLINE f64 hypot_f64(f64 x, f64 y) {
+  const f64 a = __builtin_fabs(x), b = __builtin_fabs(y), m = a > b ? a : b, n = a > b ? b : a;
+  const f64 c = m > 0x1p500 ? 0x1p-600 : m < 0x1p-500 ? 0x1p600 : 1.0;
+  const f64 d = m > 0x1p500 ? 0x1p600 : m < 0x1p-500 ? 0x1p-600 : 1.0;
+  const f64 u = m * c, v = n * c;
+  const f64 r = __builtin_sqrt(mad_f64(u, u, v * v)) * d;
+  return a == __builtin_inf() || b == __builtin_inf() ? __builtin_inf() : r;
+}`,
+    pow_f32: `INLINE f32 pow_f32(f32 x, f32 y) {
+  const f32 a = __builtin_fabsf(x);
+  f32 e;
+  const f32 f = log_any_f32(a, &e);
+  const f64 d = 2.0 + f, i = 1 / (2 + f), q = f * (i * mad_f64(-d, i, 2.0)), z = q * q;
+${poly("log32", "z", "l")}
+  const f64 g = y * mad_f64(q * ${num(1.4426950408889634)}, mad_f64(z, l, 2.0), e);
+  f64 c = g > 200.0 ? 200.0 : g;
+  c = c < -200.0 ? -200.0 : c;
+  const f64 n = c + ${f64.magic}, h = c - (n - ${f64.magic});
+${poly("exp232", "h")}
+  return pow_ends_f32(x, y, a, (f32)(mad_f64(h, p, 1.0) * pow2_f64(n)));
+}`,
+    // log(a) as two numbers with 65 bits between them, times y, then exp.
+    pow_f64: `INLINE f64 pow_f64(f64 x, f64 y) {
+  const f64 a = __builtin_fabs(x);
+  f64 k, n, rest;
+  const f64 f = log_any_f64(a, &k), d = 2 + f, i = 1 / d;
+  const f64 s = f * i, t = (fma_f64(-s, d, f) - s * (f - (d - 2))) * i;
+  const f64 z = s * s, o = fma_f64(s, s, -z) + 2 * s * t;
+${poly("logTail", "z", "l")}
+  // b + c = (2 atanh(s) / s - 2) / z; u + v = z (b + c); g + h = log(1 + f).
+  const f64 b = mad_f64(z, l, ${num(third)}), c = mad_f64(z, l, ${num(third)} - b) + ${num(thirdLow)};
+  const f64 u = z * b, v = fma_f64(z, b, -u) + (z * c + o * b);
+  const f64 w = s * u, j = fma_f64(s, u, -w) + (s * v + t * u);
+  const f64 g = 2 * s + w, h = (2 * s - g + w) + (2 * t + j);
+  const f64 m = k * ${part("ln2", 0)}, e = m + g, r = (m - e + g) + (h + k * ${part("ln2", 1)});
+  const f64 A = y * e, B = fma_f64(y, e, -A) + y * r;
+  f64 C = A > 800.0 ? 800.0 : A;
+  C = C < -800.0 ? -800.0 : C;
+  const f64 E = exp_pair_f64(C, C == A && e != 0 ? B : 0.0, &n, &rest);
+  return pow_ends_f64(x, y, a, scale_f64(E, n));
+}`,
+  };
+}
+
+/** The functions of this file, in the order they are defined. */
+export const specialPieces: Readonly<Record<string, string>> = { ...error, ...roots, ...ends, ...powers() };
