@@ -52,6 +52,10 @@ class BunAdapter implements Adapter {
     }
   }
 
+  collect(): void {
+    (globalThis as unknown as { readonly Bun: { gc(force: boolean): void } }).Bun.gc(true);
+  }
+
   permission(): boolean {
     return true;
   }

@@ -1,6 +1,6 @@
 import { NativeError } from "./errors.ts";
 import { load } from "./load.ts";
-import { cstring, readCString, toNumber } from "./mem.ts";
+import { cstring, native, readCString, toNumber } from "./mem.ts";
 import { platform } from "./runtime.ts";
 import type { Library, LibrarySpec, Symbols } from "./types.ts";
 
@@ -12,6 +12,7 @@ const symbols = {
   dlopen: { parameters: ["buffer", "i32"], result: "address", optional: true },
   dlsym: { parameters: ["address", "buffer"], result: "address", optional: true },
   dlerror: { parameters: [], result: "address", optional: true },
+  setenv: { parameters: ["buffer", "buffer", "i32"], result: "i32", optional: true },
   madvise: { parameters: ["address", "u64", "i32"], result: "i32", optional: true },
 } as const satisfies Symbols;
 
@@ -56,4 +57,18 @@ export function dlopen(path: string, flags: number): number {
   const handle = toNumber(dlopen(cstring(path), flags));
   if (handle === 0) throw new NativeError("dlopen", -1, "failed", readCString(dlerror()));
   return handle;
+}
+
+const MADV_HUGEPAGE = 14, PAGE = 4096;
+
+/**
+ * Asks for huge pages where whole ones fit; a system that has none ignores it.
+ *
+ * @param address Where memory starts that nobody has written to yet.
+ * @param byteLength Its size in bytes.
+ */
+export function adviseHugePages(address: number, byteLength: number): void {
+  const start = Math.ceil(address / PAGE) * PAGE;
+  const length = Math.floor((address + byteLength - start) / PAGE) * PAGE;
+  if (length > 0) libc().symbols.madvise?.(native(start), length, MADV_HUGEPAGE);
 }

@@ -115,6 +115,8 @@ export interface Adapter {
   readonly version: string;
   /** Whether nonblocking symbols leave the calling thread. */
   readonly offThread: boolean;
+  /** Collects garbage at once; absent where the runtime does not offer that. */
+  collect?(): void;
   available(): Availability;
   permission(kind: PermissionKind, target?: string): boolean;
   env(name: string): string | undefined;

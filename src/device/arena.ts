@@ -3,7 +3,9 @@
  * bounded. Small blocks are bumped out of slabs; large ones that are given back are kept by size class and handed out again.
  * @module
  */
-import { type DType, dtypes, type TypedArray, typedArrays } from "../base/dtype.ts";
+import process from "node:process";
+import { runtime } from "../../ffi/runtime.ts";
+import { type DType, dtypeNames, dtypes, type TypedArray, typedArrays } from "../base/dtype.ts";
 import { DeviceError, DisposedError, OutOfMemoryError } from "../base/errors.ts";
 import type { Buffer, Device, MemoryStats } from "./device.ts";
 
@@ -12,6 +14,33 @@ const ALIGN = 64;
 /** Blocks up to this size come out of slabs. */
 const SMALL = 4096;
 const SLAB = 64 << 10;
+
+/**
+ * The size of a huge page. A block of four and more starts at a multiple of it: its first use takes a third of the time, and
+ * later ones miss no TLB (add of 8 MB: 0.58 ms instead of 0.84).
+ */
+const HUGE_PAGE = 2 << 20;
+
+/** Fresh bytes between two looks at the resident set, and how large that may be before the collector is called. */
+const LOOK = 128 << 20;
+const RESIDENT = 512 << 20;
+let resident = RESIDENT;
+
+/**
+ * Calls the collector where it lags behind: Bun's runs beside the program and falls back on a busy machine, where the others
+ * collect as external memory grows. What is really in use moves the limit up, so that it is not called in vain.
+ */
+function relieve(): void {
+  if (runtime.collect === undefined) return;
+  let now = process.memoryUsage().rss;
+  if (now > resident) {
+    runtime.collect();
+    now = process.memoryUsage().rss;
+  } else if (now > resident / 2) {
+    return;
+  }
+  resident = Math.max(RESIDENT, 1.5 * now);
+}
 
 /** What the collector takes along with an ArrayBuffer that was not given back by hand. */
 interface Account {
@@ -40,13 +69,19 @@ export class HostMemory {
 
   /** The memory as elements of a dtype (complex: two scalars an element). */
   view(dtype: DType): TypedArray {
-    const { code } = dtypes[dtype];
-    return this.#views[code] ??= this.#makeView(dtype);
+    return this.viewOf(dtypes[dtype].code);
   }
 
-  #makeView(dtype: DType): TypedArray {
-    const make = typedArrays[dtype];
-    return new make(this.buffer, this.start, Math.floor(this.byteLength / make.BYTES_PER_ELEMENT));
+  /** The same for the dtype of a code. */
+  viewOf(code: number): TypedArray {
+    return this.#views[code] ?? this.#makeView(code);
+  }
+
+  #makeView(code: number): TypedArray {
+    const make = typedArrays[dtypeNames[code]!];
+    const view = new make(this.buffer, this.start, Math.floor(this.byteLength / make.BYTES_PER_ELEMENT));
+    this.#views[code] = view;
+    return view;
   }
 
   /** The native address of `start`. The memory must stay referenced while native code uses it. */
@@ -125,6 +160,7 @@ export function sizeClass(byteLength: number): number {
 export class Arena {
   readonly #device: Device;
   #addressOf: ((view: ArrayBufferView) => number) | null = null;
+  #huge: ((address: number, byteLength: number) => void) | null = null;
   #live = 0;
   #peak = 0;
   #cached = 0;
@@ -135,6 +171,7 @@ export class Arena {
   /** The same blocks, oldest first. */
   readonly #age = new Set<HostMemory>();
   #slab: HostMemory | null = null;
+  #unseen = 0;
   #top = 0;
   /** Keeps the counters right for what the collector takes; holds no memory itself. */
   readonly #collected = new FinalizationRegistry<Account>((account) => {
@@ -146,10 +183,17 @@ export class Arena {
     this.#device = device;
   }
 
-  /** From now on large blocks are aligned by their addresses. */
-  align(addressOf: (view: ArrayBufferView) => number): void {
+  /**
+   * From now on large blocks are aligned by their addresses.
+   * @param huge asks the system for huge pages for memory that nobody has touched yet
+   */
+  align(
+    addressOf: (view: ArrayBufferView) => number,
+    huge: ((address: number, byteLength: number) => void) | null = null,
+  ): void {
     if (this.#addressOf !== null) return;
     this.#addressOf = addressOf;
+    this.#huge = huge;
     this.#slab = null;
   }
 
@@ -259,13 +303,21 @@ export class Arena {
   }
 
   #fresh(size: number, asked: number): HostMemory {
+    this.#unseen += size;
+    if (this.#unseen > LOOK) {
+      this.#unseen = 0;
+      relieve();
+    }
     const addressOf = this.#addressOf;
-    const buffer = this.#arrayBuffer(addressOf === null ? size : size + ALIGN, asked);
+    const huge = this.#huge !== null && size >= 4 * HUGE_PAGE;
+    const align = huge ? HUGE_PAGE : ALIGN;
+    const buffer = this.#arrayBuffer(addressOf === null ? size : size + align, asked);
     let start = 0, address = 0;
     if (addressOf !== null) {
       address = addressOf(new Uint8Array(buffer));
-      start = (ALIGN - address % ALIGN) % ALIGN;
+      start = (align - address % align) % align;
       address += start;
+      if (huge) this.#huge!(address, size);
     }
     const account: Account = { bytes: 0, count: 0 };
     this.#collected.register(buffer, account);

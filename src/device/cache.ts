@@ -14,6 +14,7 @@ import {
   lstatSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   realpathSync,
   renameSync,
@@ -21,12 +22,14 @@ import {
   unlinkSync,
   writeFileSync,
 } from "node:fs";
-import { dirname, isAbsolute, join } from "node:path";
+import { dirname, isAbsolute, join, resolve } from "node:path";
 import process from "node:process";
 import { env, permission, platform } from "../../ffi/runtime.ts";
 import { debug, warnOnce } from "../base/debug.ts";
 
 const DIGEST = 32;
+/** Kernels kept; beyond, the older half goes. */
+const MOST = 4096;
 
 /** The hexadecimal SHA-256 of some texts. */
 export function digest(...texts: readonly string[]): string {
@@ -63,27 +66,34 @@ function refusal(folder: string): string | null {
 /** The folder that is asked for: `TNP_CACHE_DIR`, `$XDG_CACHE_HOME/tnp`, or `~/.cache/tnp`; null where none is named. */
 function wantedFolder(): string | null {
   const own = env("TNP_CACHE_DIR");
-  if (own !== undefined) return isAbsolute(own) ? own : join(process.cwd(), own);
+  if (own !== undefined) return isAbsolute(own) ? own : permission("read") ? resolve(own) : null;
   const base = env("XDG_CACHE_HOME") ?? (platform === "win32" ? env("LOCALAPPDATA") : undefined);
   if (base !== undefined && isAbsolute(base)) return join(base, "tnp");
   const home = env("HOME") ?? env("USERPROFILE");
   return home === undefined ? null : join(home, ".cache", "tnp");
 }
 
+/** What compiled code is called, and the text it came from. */
+const sources = { so: "c", cubin: "cu" } as const;
+
+/** Kinds of compiled code: a shared library, or code for a GPU. */
+export type Kind = keyof typeof sources;
+
 /** Compiled kernels by key. */
 export class KernelCache {
   readonly folder: string;
   /** Whether it lasts beyond the process. */
   readonly lasting: boolean;
+  #pruned = false;
 
   constructor(folder: string, lasting: boolean) {
     this.folder = folder;
     this.lasting = lasting;
   }
 
-  /** The library of a key, or null; a damaged one is removed. */
-  find(key: string): string | null {
-    const path = this.path(key, "so");
+  /** The compiled code of a key, or null; damaged code is removed. */
+  find(key: string, kind: Kind = "so"): string | null {
+    const path = this.path(key, kind);
     let bytes: Uint8Array;
     try {
       bytes = readFileSync(path);
@@ -109,20 +119,38 @@ export class KernelCache {
   }
 
   /**
-   * Takes a compiled library in.
+   * Takes compiled code in.
    *
    * @param file the compiler's output, in the folder; moved
    * @param source the text it came from; moved as well
-   * @returns where the library lies now
+   * @returns where the code lies now; the file ends in a digest of 32 bytes
    */
-  store(key: string, file: string, source: string): string {
+  store(key: string, file: string, source: string, kind: Kind = "so"): string {
     const body = readFileSync(file);
     appendFileSync(file, createHash("sha256").update(body).digest());
     chmodSync(file, 0o700);
-    const path = this.path(key, "so");
-    renameSync(source, this.path(key, "c"));
+    const path = this.path(key, kind);
+    this.#prune();
+    renameSync(source, this.path(key, sources[kind]));
     renameSync(file, path);
     return path;
+  }
+
+  /** Once a process: removes what broken processes left behind, and the oldest kernels where there are too many. */
+  #prune(): void {
+    if (this.#pruned) return;
+    this.#pruned = true;
+    const kernels: { readonly key: string; readonly age: number }[] = [];
+    for (const name of readdirSync(this.folder)) {
+      const age = Date.now() - (lstatSync(join(this.folder, name), { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
+      if (name.startsWith("tmp-") && age > 3600e3) rmSync(join(this.folder, name), { force: true });
+      else if (/\.(?:so|cubin)$/.test(name) && !name.startsWith("tmp-")) {
+        kernels.push({ key: name.slice(0, name.lastIndexOf(".")), age });
+      }
+    }
+    if (kernels.length <= MOST) return;
+    kernels.sort((a, b) => b.age - a.age);
+    for (const { key } of kernels.slice(0, kernels.length - MOST / 2)) this.remove(key);
   }
 
   /** Keeps a small text; failing to is no error. */
@@ -149,7 +177,7 @@ export class KernelCache {
 
   /** Forgets a key. */
   remove(key: string): void {
-    for (const extension of ["so", "c"]) {
+    for (const extension of Object.entries(sources).flat()) {
       try {
         unlinkSync(this.path(key, extension));
       } catch {
@@ -189,7 +217,7 @@ export function kernelCache(): KernelCache | null {
 function makeFolder(folder: string): void {
   if (existsSync(folder)) return;
   const parent = dirname(folder);
-  if (parent !== folder) makeFolder(parent);
+  if (parent !== folder && permission("read", parent) && permission("write", parent)) makeFolder(parent);
   try {
     mkdirSync(folder, { mode: 0o700 });
   } catch (error) {

@@ -2,7 +2,7 @@
  * The system's C compiler: where it is, what it can do, and one call to it.
  * @module
  */
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { readFileSync, realpathSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { delimiter, isAbsolute, join } from "node:path";
 import process from "node:process";
@@ -14,8 +14,6 @@ import { digest, type KernelCache } from "./cache.ts";
 export interface Features {
   /** OpenMP: threads. Without it `omp simd` is still tried. */
   readonly openmp: boolean;
-  /** glibc's vector mathematics. */
-  readonly libmvec: boolean;
 }
 
 /** A compiler that works. */
@@ -33,7 +31,6 @@ export interface Compiler {
 /** The programs that features are probed with. */
 export interface Probes {
   readonly openmp: string;
-  readonly libmvec: string;
 }
 
 /** Flags every kernel is compiled with, before what was probed. */
@@ -51,6 +48,10 @@ export class CompileError extends Error {
 export function findCompiler(): { readonly path: string } | { readonly reason: string } {
   const wanted = env("TNP_CC");
   if (wanted === "none" || wanted === "off") return { reason: `hidden by TNP_CC=${wanted}` };
+  // Deno reads variables of its own before it runs a program, and would ask for them.
+  if (!permission("env")) {
+    return { reason: "may not read the environment, as running a compiler needs: run with --allow-env" };
+  }
   const names = wanted === undefined ? ["cc", "gcc", "clang"] : [wanted];
   const folders = (env("PATH") ?? "/usr/local/bin:/usr/bin:/bin").split(delimiter).filter(isAbsolute);
   const suffix = platform === "win32" ? ".exe" : "";
@@ -72,15 +73,13 @@ export function findCompiler(): { readonly path: string } | { readonly reason: s
   return { reason: `no ${names.join(", ")} in PATH; install gcc or clang, or set TNP_CC` };
 }
 
-/** The environment that the compiler runs in: what may be read and handed on. */
+/** The environment that the compiler runs in. */
 function environment(): Record<string, string> {
-  const all = permission("env");
   const out: Record<string, string> = {};
-  for (const name of all ? Object.keys(process.env) : ["PATH", "HOME", "TMPDIR"]) {
+  for (const [name, value] of Object.entries(process.env)) {
     // Deno hands these on only to programs of those who may run every program.
-    if (/^(?:LD|DYLD)_/.test(name) && !permission("run")) continue;
-    const value = env(name);
-    if (value !== undefined) out[name] = value;
+    if (value === undefined || /^(?:LD|DYLD)_/.test(name) && !permission("run")) continue;
+    out[name] = value;
   }
   out["LC_ALL"] = "C";
   return out;
@@ -88,7 +87,7 @@ function environment(): Record<string, string> {
 
 /** Runs the compiler. @throws CompileError with its message */
 export function runCompiler(path: string, args: readonly string[], input = ""): string {
-  const result = spawn(path, args, input);
+  const result = runSync(path, args, input);
   if (result.error !== undefined) throw new CompileError(`${path}: ${result.error.message}`);
   if (result.status !== 0) {
     const how = result.status === null ? `ended by ${result.signal}` : `ended with status ${result.status}`;
@@ -97,7 +96,7 @@ export function runCompiler(path: string, args: readonly string[], input = ""): 
   return result.stdout;
 }
 
-function spawn(path: string, args: readonly string[], input: string) {
+function runSync(path: string, args: readonly string[], input: string) {
   try {
     return spawnSync(path, [...args], {
       input,
@@ -126,20 +125,25 @@ function processor(): string {
   return `${platform} ${architecture}`;
 }
 
-/** The compiler with what it can do, from what the cache remembers or by trying. @throws CompileError where it does not work */
-export function probeCompiler(path: string, cache: KernelCache, probes: Probes, flags: Flags): Compiler {
+/** The name under which the cache keeps what is known of a compiler. */
+function memoryName(path: string, probes: Probes, flags: Flags): string {
   const { mtimeMs, size } = statSync(path);
-  const real = realpathSync(path);
-  const name = `compiler-${
-    digest(real, `${mtimeMs} ${size}`, processor(), JSON.stringify([probes, flags])).slice(0, 32)
-  }`;
-  const known = cache.recall(name);
-  if (known !== null) return { ...JSON.parse(known) as Compiler, path };
+  const texts = [realpathSync(path), `${mtimeMs} ${size}`, processor(), JSON.stringify([probes, flags])];
+  return `compiler-${digest(...texts).slice(0, 32)}`;
+}
 
+/** What an earlier process found out about a compiler; null if none did. */
+export function recallCompiler(path: string, cache: KernelCache, probes: Probes, flags: Flags): Compiler | null {
+  const known = cache.recall(memoryName(path, probes, flags));
+  return known === null ? null : { ...JSON.parse(known) as Compiler, path };
+}
+
+/** Finds out what a compiler can do, and keeps that in the cache. @throws CompileError where it does not work */
+export function probeCompiler(path: string, cache: KernelCache, probes: Probes, flags: Flags): Compiler {
   const version = runCompiler(path, ["--version"]).split("\n")[0] ?? "";
   const native = ["-march=native", "-mcpu=native"].find((flag) => works(() => preprocess(path, [flag])));
   const tuned = native === undefined ? [] : [native];
-  const base = [...tuned, ...flags.common.filter((flag) => flag !== native)];
+  const base = [...tuned, ...flags.common.filter((flag) => !/^-m(?:arch|cpu)=native$/.test(flag))];
   const shared = [...base, "-shared", "-fPIC"];
   const builds = (source: string, extra: readonly string[], libraries: readonly string[]) =>
     works(() => buildText(path, [...shared, ...extra], source, libraries, cache));
@@ -147,18 +151,17 @@ export function probeCompiler(path: string, cache: KernelCache, probes: Probes, 
   buildText(path, shared, "int tnp_probe(int x) { return x + 1; }\n", [], cache);
   const openmp = builds(probes.openmp, flags.openmp, []);
   const threads = openmp ? flags.openmp : works(() => preprocess(path, ["-fopenmp-simd"])) ? ["-fopenmp-simd"] : [];
-  const libmvec = builds(probes.libmvec, threads, ["-lmvec", "-lm"]);
   const all = [...shared, ...threads];
   const compiler: Compiler = {
     path,
     version,
-    identity: digest(version, real, all.join(" "), preprocess(path, all), processor()),
-    features: { openmp, libmvec },
+    identity: digest(version, realpathSync(path), all.join(" "), preprocess(path, all), processor()),
+    features: { openmp },
     flags: all,
-    libraries: [...(libmvec ? ["-lmvec"] : []), "-lm"],
+    libraries: ["-lm"],
   };
   debug("engines", () => `compiler ${path}: ${version}; ${JSON.stringify(compiler.features)}; ${all.join(" ")}`);
-  cache.remember(name, JSON.stringify(compiler));
+  cache.remember(memoryName(path, probes, flags), JSON.stringify(compiler));
   return compiler;
 }
 
@@ -204,4 +207,64 @@ export function build(
   libraries: readonly string[],
 ): void {
   runCompiler(path, [...flags, "-o", output, source, ...libraries]);
+}
+
+/** A compiler that runs beside the program. */
+export interface Started {
+  /** Whether it has ended, however. */
+  over(): boolean;
+  /** Ends it and removes its files. */
+  cancel(): void;
+}
+
+/**
+ * Starts the compiler beside the program, which it does not keep from ending.
+ *
+ * @param remove removes its files, if it is ended first
+ * @throws CompileError where it cannot be started
+ */
+export function start(path: string, args: readonly string[], remove: () => void): Started {
+  try {
+    const child = spawn(path, [...args], { env: environment(), stdio: "ignore" });
+    let ended = false;
+    const cancel = () => {
+      child.kill();
+      remove();
+    };
+    const end = () => {
+      ended = true;
+      process.removeListener("exit", cancel);
+    };
+    process.on("exit", cancel);
+    child.once("exit", end);
+    child.once("error", end);
+    child.unref();
+    const { pid } = child;
+    // Events do not come while a program computes without a pause; there the system is asked.
+    const seen = pid !== undefined && isRunning(pid) === true;
+    return {
+      over() {
+        if (!ended && seen && isRunning(pid) === false) end();
+        return ended;
+      },
+      cancel() {
+        process.removeListener("exit", cancel);
+        cancel();
+      },
+    };
+  } catch (error) {
+    throw new CompileError(`${path}: ${error instanceof Error ? error.message : error}`, { cause: error });
+  }
+}
+
+/** Whether a child of this process runs and has not just not been waited for; null where the system does not say. */
+function isRunning(pid: number): boolean | null {
+  let stat: string;
+  try {
+    stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+  } catch (error) {
+    return error instanceof Error && "code" in error && error.code === "ENOENT" && platform === "linux" ? false : null;
+  }
+  const state = stat[stat.lastIndexOf(")") + 2];
+  return state !== "Z" && state !== "X";
 }

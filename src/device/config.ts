@@ -4,12 +4,17 @@
  */
 import { env } from "../../ffi/runtime.ts";
 
-/** How the engine of generated kernels is chosen: by cost, always JavaScript, or always compiled C where there is a compiler. */
-export type Engine = "auto" | "js" | "c";
+/**
+ * How the engine of generated kernels is chosen: by cost; always JavaScript; always compiled C where there is a compiler; always
+ * WebAssembly for what it can say, never C.
+ */
+export type Engine = "auto" | "js" | "c" | "wasm";
 
 /** Settings of the CPU device. */
 export interface CpuConfig {
   engine: Engine;
+  /** Whether WebAssembly may be used. */
+  wasm: boolean;
   /** Whether oneDNN and OpenBLAS may be used. */
   onednn: boolean;
   openblas: boolean;
@@ -23,14 +28,15 @@ function initial(): CpuConfig {
   const engine = env("TNP_ENGINE");
   const native = engine !== "js";
   return {
-    engine: engine === "js" || engine === "c" ? engine : "auto",
+    engine: engine === "js" || engine === "c" || engine === "wasm" ? engine : "auto",
+    wasm: env("TNP_WASM") !== "none",
     onednn: native,
     openblas: native,
     cacheLimit: 256 << 20,
   };
 }
 
-/** The settings in force; `TNP_ENGINE` (js, c) sets the first ones: js also hides the libraries. */
+/** The settings in force; `TNP_ENGINE` (js, c, wasm) and `TNP_WASM` (none) set the first ones: js also hides the libraries. */
 export function cpuConfig(): Readonly<CpuConfig> {
   return config ??= initial();
 }

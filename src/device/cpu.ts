@@ -1,20 +1,27 @@
 /**
- * Device `CPU:0`. Work is done during the call, so its stream is always idle.
+ * Device `CPU:0`. Work is done during the call, but for long work that a reader awaits: see cpu_queue.ts.
  * @module
  */
 import { available } from "../../ffi/open.ts";
+import { adviseHugePages } from "../../ffi/libc.ts";
 import { addressOf } from "../../ffi/mem.ts";
+import { platform } from "../../ffi/runtime.ts";
 import type { Kernel, Routine } from "../../kernels/kernel.ts";
 import { Arena, type HostBuffer } from "./arena.ts";
 import { type CpuConfig, cpuConfig, setCpuConfig } from "./config.ts";
+import { WorkQueue } from "./cpu_queue.ts";
 import type { Buffer, Callable, Device, Executable, MemoryStats } from "./device.ts";
 import { hostOf } from "./host.ts";
 import { KernelRunner } from "./kernel_runner.ts";
 import { forgetToolchain } from "./native.ts";
 import { makeRoutine } from "./routines.ts";
+import { forgetSorts } from "./sort_native.ts";
 
 /** From this size on blocks are worth aligning, so the address of memory is asked for. */
 const LARGE = 256 << 10;
+
+/** Kernels kept at hand; beyond, the oldest goes (a plan that uses it keeps it). */
+const MOST = 8192;
 
 /** The CPU as a device. */
 export class CpuDevice implements Device {
@@ -23,12 +30,15 @@ export class CpuDevice implements Device {
   readonly arena: Arena = new Arena(this);
   readonly #kernels = new Map<string, { readonly runner: KernelRunner; readonly run: Executable }>();
   readonly #routines = new Map<string, Callable>();
+  readonly #queue = new WorkQueue();
   #aligned = false;
 
   allocate(byteLength: number): HostBuffer {
     if (byteLength >= LARGE && !this.#aligned) {
       this.#aligned = true;
-      if (cpuConfig().engine !== "js" && available().ok) this.arena.align(addressOf);
+      if (cpuConfig().engine !== "js" && available().ok) {
+        this.arena.align(addressOf, platform === "linux" ? adviseHugePages : null);
+      }
     }
     return this.arena.allocate(byteLength);
   }
@@ -44,25 +54,39 @@ export class CpuDevice implements Device {
 
   routine(routine: Routine): Callable {
     let call = this.#routines.get(routine.key);
-    if (call === undefined) this.#routines.set(routine.key, call = makeRoutine(this, routine));
+    if (call === undefined) {
+      const queue = this.#queue, run = makeRoutine(this, routine);
+      call = (call) => queue.active ? queue.routine(routine, call, run) : run(call);
+      this.#routines.set(routine.key, call);
+    }
     return call;
   }
 
   write(buffer: Buffer, byteOffset: number, bytes: Uint8Array): void {
+    this.synchronize();
     hostOf(buffer).bytes(byteOffset, bytes.byteLength).set(bytes);
   }
 
   read(buffer: Buffer, byteOffset: number, byteLength: number): Uint8Array<ArrayBuffer> {
+    this.synchronize();
+    this.#queue.check(buffer);
     const bytes = new Uint8Array(new ArrayBuffer(byteLength));
     bytes.set(hostOf(buffer).bytes(byteOffset, byteLength));
     return bytes;
   }
 
   async readAsync(buffer: Buffer, byteOffset: number, byteLength: number): Promise<Uint8Array<ArrayBuffer>> {
-    return await Promise.resolve(this.read(buffer, byteOffset, byteLength));
+    await this.#queue.finishAsync();
+    return this.read(buffer, byteOffset, byteLength);
   }
 
-  synchronize(): void {}
+  defer<T>(run: () => T): T {
+    return this.#queue.defer(run);
+  }
+
+  synchronize(): void {
+    this.#queue.finish();
+  }
 
   memoryStats(): MemoryStats {
     return this.arena.stats();
@@ -72,13 +96,16 @@ export class CpuDevice implements Device {
   forget(): void {
     this.#kernels.clear();
     this.#routines.clear();
+    forgetSorts();
   }
 
   #entry(kernel: Kernel) {
     let entry = this.#kernels.get(kernel.key);
     if (entry === undefined) {
       const runner = new KernelRunner(kernel);
-      entry = { runner, run: (launch) => runner.run(launch) };
+      const queue = this.#queue, run: Executable = (launch) => runner.run(launch);
+      entry = { runner, run: (launch) => queue.active ? queue.kernel(kernel, launch, run) : runner.run(launch) };
+      if (this.#kernels.size >= MOST) this.#kernels.delete(this.#kernels.keys().next().value!);
       this.#kernels.set(kernel.key, entry);
     }
     return entry;

@@ -83,6 +83,8 @@ export interface Device {
   read(buffer: Buffer, byteOffset: number, byteLength: number): Uint8Array<ArrayBuffer>;
   /** Like `read`, without blocking the event loop. */
   readAsync(buffer: Buffer, byteOffset: number, byteLength: number): Promise<Uint8Array<ArrayBuffer>>;
+  /** Runs a function whose long work may wait for the next `readAsync`, which then leaves the event loop free; absent where all work does. */
+  defer?<T>(run: () => T): T;
   /** Waits for all enqueued work. */
   synchronize(): void;
   memoryStats(): MemoryStats;

@@ -1,30 +1,62 @@
 /**
- * Generated kernels on the CPU: one kernel, its JavaScript and its compiled C, and the choice between them.
+ * Generated kernels on the CPU: one kernel, its JavaScript, its WebAssembly and its compiled C, and the choice between them.
  *
- * The choice is ski-rental: JavaScript runs until the time spent in it, or about to be, exceeds what compiling costs.
  * Times are estimates (points times the kernel's cost a point), so small launches are not slowed down by clocks.
  * @module
  */
 import { addressOf, native } from "../../ffi/mem.ts";
+import { runtime } from "../../ffi/runtime.ts";
 import type { Address } from "../../ffi/types.ts";
 import { compileJs, cost } from "../../kernels/js.ts";
-import { blockLayout, type Kernel } from "../../kernels/kernel.ts";
+import { type BlockLayout, blockLayout, type Kernel, type Operand, type Output } from "../../kernels/kernel.ts";
 import { dtypes, type TypedArray } from "../base/dtype.ts";
+import type { HostBuffer } from "./arena.ts";
 import { cpuConfig } from "./config.ts";
 import type { Launch } from "./device.ts";
 import { hostOf } from "./host.ts";
-import { compileCost, type NativeFunction, nativeKernel } from "./native.ts";
+import { kernelSource, type NativeFunction } from "./native.ts";
+import { NativeCode } from "./native_code.ts";
+import { WasmChoice } from "./wasm_choice.ts";
 
 /** Launches estimated below this many nanoseconds stay in JavaScript: the call would cost as much. */
-const SMALL = 1500;
-/** From this much JavaScript time on it pays to look for the kernel on disk. */
-const LOOK = 1e6;
+const SMALL = runtime.name === "node" ? 1500 : 400;
 
 type JsFunction = (mem: TypedArray[], n: ArrayLike<number>, s: readonly (number | bigint)[]) => void;
+
+/** What stays of an argument block from launch to launch: sizes and strides. Plans hand in the same lists each time. */
+class Shapes {
+  #sizes: readonly number[] | null = null;
+  readonly #strides: (readonly number[])[] = [];
+
+  /** Whether a launch has the shapes of the one before. */
+  same({ sizes, operands, outputs }: Launch): boolean {
+    if (sizes !== this.#sizes) return false;
+    const strides = this.#strides;
+    let at = 0;
+    for (let i = 0; i < operands.length; i++) if (operands[i]!.strides !== strides[at++]) return false;
+    for (let i = 0; i < outputs.length; i++) if (outputs[i]!.strides !== strides[at++]) return false;
+    return true;
+  }
+
+  /** Hands out the numbers of a launch by slot. */
+  fill(launch: Launch, layout: BlockLayout, set: (slot: number, value: number) => void): void {
+    const { sizes, operands, outputs } = launch;
+    this.#sizes = sizes;
+    for (let i = 0; i < sizes.length; i++) set(layout.sizes + i, sizes[i]!);
+    let at = 0;
+    const array = (strides: readonly number[], slot: number): void => {
+      this.#strides[at++] = strides;
+      for (let d = 0; d < strides.length; d++) set(slot + d, strides[d]!);
+    };
+    for (let i = 0; i < operands.length; i++) array(operands[i]!.strides, layout.operands[i]!.strides);
+    for (let i = 0; i < outputs.length; i++) array(outputs[i]!.strides, layout.outputs[i]!.strides);
+  }
+}
 
 /** The argument block of compiled kernels: slots of 8 bytes. */
 class Block {
   readonly address: Address;
+  readonly shapes: Shapes = new Shapes();
   readonly #words: Uint32Array;
   readonly #doubles: Float64Array;
 
@@ -52,119 +84,129 @@ class Block {
   }
 }
 
+/** An array of a kernel: its address's slot, its dtype's code and the bytes of an element. */
+interface ArraySlot {
+  readonly address: number;
+  readonly code: number;
+  readonly itemsize: number;
+}
+
+/** The native address of a block's first byte. */
+function addressIn(host: HostBuffer): number {
+  return host.memory.address(addressOf) + host.byteOffset;
+}
+
+const nothing: TypedArray = new Uint8Array(0);
+
 /** One generated kernel on the CPU. */
 export class KernelRunner {
   readonly #kernel: Kernel;
-  readonly #layout: ReturnType<typeof blockLayout>;
-  /** Bytes of one element of each operand, then of each output. */
-  readonly #itemsizes: readonly number[];
+  readonly #layout: BlockLayout;
+  readonly #operands: readonly ArraySlot[];
+  readonly #outputs: readonly ArraySlot[];
+  /** Whether each scalar is floating. */
+  readonly #floating: readonly boolean[];
   readonly #cost: number;
-  readonly #n: number[];
+  /** The sizes of the launch before and what JavaScript takes for them, in nanoseconds. */
+  #sizes: readonly number[] | null = null;
+  #ns = 0;
   #js: JsFunction | null = null;
-  #native: NativeFunction | null = null;
+  /** The argument block as JavaScript reads it, and the arrays. */
+  readonly #n: number[];
+  readonly #shapes: Shapes = new Shapes();
+  readonly #memory: TypedArray[];
+  readonly #code: NativeCode;
+  readonly #wasm: WasmChoice;
   #block: Block | null = null;
-  /** Nanoseconds that JavaScript took so far, estimated. */
-  #spent = 0;
-  #looked = false;
-  #refused = false;
 
   constructor(kernel: Kernel) {
     this.#kernel = kernel;
-    this.#layout = blockLayout(kernel);
-    this.#itemsizes = [...kernel.operands, ...kernel.outputs].map((o) => dtypes[o.dtype].itemsize * o.components);
+    const layout = this.#layout = blockLayout(kernel);
+    const slot = ({ dtype, components }: Operand | Output, { address }: { readonly address: number }): ArraySlot => {
+      const { code, itemsize } = dtypes[dtype];
+      return { address, code, itemsize: itemsize * components };
+    };
+    this.#operands = kernel.operands.map((o, i) => slot(o, layout.operands[i]!));
+    this.#outputs = kernel.outputs.map((o, i) => slot(o, layout.outputs[i]!));
+    this.#floating = kernel.scalars.map((dtype) => dtypes[dtype].kind === "f");
     this.#cost = cost(kernel);
-    this.#n = new Array<number>(this.#layout.length).fill(0);
+    this.#code = new NativeCode("a kernel", kernelSource(kernel));
+    this.#wasm = new WasmChoice(kernel, this.#cost);
+    this.#n = new Array<number>(layout.length).fill(0);
+    const stored = kernel.operands.filter((o) => !o.virtual).length + kernel.outputs.length;
+    this.#memory = new Array<TypedArray>(stored).fill(nothing);
   }
 
   /** Runs the kernel. */
   run(launch: Launch): void {
-    let points = 1;
-    for (const n of launch.sizes) points *= n;
-    const ns = points * this.#cost;
-    if (this.#compiled(ns)) this.#runNative(launch);
-    else this.#runJs(launch);
+    const { sizes } = launch;
+    if (sizes !== this.#sizes) {
+      let points = 1;
+      for (let i = 0; i < sizes.length; i++) points *= sizes[i]!;
+      this.#sizes = sizes;
+      this.#ns = points * this.#cost;
+    }
+    if (this.tryNative(launch, this.#ns * this.#wasm.share) || this.#wasm.run(launch, this.#ns)) return;
+    this.#runJs(launch);
   }
 
   /** Runs it only if compiled code is there or pays; `ns` is what the caller's own way would cost. */
   tryNative(launch: Launch, ns: number): boolean {
-    if (!this.#compiled(ns)) return false;
-    this.#runNative(launch);
-    return true;
-  }
-
-  /** Decides on compiled code for a launch that JavaScript would take `ns` for, and adds that to the bill where it is not. */
-  #compiled(ns: number): boolean {
     const { engine } = cpuConfig();
-    if (engine === "js") return false;
-    if (this.#native !== null) return engine === "c" || ns > SMALL;
-    if (this.#refused) return false;
-    this.#spent += ns;
-    const compile = engine === "c" || this.#spent > compileCost();
-    if (!compile && (this.#looked || this.#spent < LOOK)) return false;
-    this.#looked = true;
-    this.#native = nativeKernel(this.#kernel, compile);
-    if (this.#native === null) {
-      if (compile) this.#refused = true;
-      return false;
-    }
-    this.#block = new Block(this.#layout.length);
+    if (engine === "js" || engine === "wasm" || (engine !== "c" && ns < SMALL)) return false;
+    const run = this.#code.get(ns);
+    if (run === null) return false;
+    this.#runNative(run, launch);
     return true;
   }
 
   #runJs(launch: Launch): void {
     const run = this.#js ??= compileJs(this.#kernel);
-    const { sizes, operands, outputs } = launch;
-    const kernel = this.#kernel, layout = this.#layout, n = this.#n, itemsizes = this.#itemsizes;
-    const memory: TypedArray[] = [];
-    for (let i = 0; i < sizes.length; i++) n[i] = sizes[i]!;
+    const { operands, outputs } = launch;
+    const memory = this.#memory, n = this.#n;
+    if (!this.#shapes.same(launch)) this.#shapes.fill(launch, this.#layout, (slot, value) => n[slot] = value);
+    let m = 0;
     for (let i = 0; i < operands.length; i++) {
-      const { buffer, offset, strides } = operands[i]!, slot = layout.operands[i]!;
+      const { buffer, offset } = operands[i]!, { address, code, itemsize } = this.#operands[i]!;
       if (buffer === null) {
-        n[slot.address] = offset;
+        n[address] = offset;
       } else {
         const host = hostOf(buffer);
-        memory.push(host.memory.view(kernel.operands[i]!.dtype));
-        n[slot.address] = offset + host.byteOffset / itemsizes[i]!;
+        memory[m++] = host.memory.viewOf(code);
+        n[address] = offset + host.byteOffset / itemsize;
       }
-      for (let d = 0; d < strides.length; d++) n[slot.strides + d] = strides[d]!;
     }
     for (let i = 0; i < outputs.length; i++) {
-      const { buffer, offset, strides } = outputs[i]!, slot = layout.outputs[i]!;
+      const { buffer, offset } = outputs[i]!, { address, code, itemsize } = this.#outputs[i]!;
       const host = hostOf(buffer);
-      memory.push(host.memory.view(kernel.outputs[i]!.dtype));
-      n[slot.address] = offset + host.byteOffset / itemsizes[operands.length + i]!;
-      for (let d = 0; d < strides.length; d++) n[slot.strides + d] = strides[d]!;
+      memory[m++] = host.memory.viewOf(code);
+      n[address] = offset + host.byteOffset / itemsize;
     }
     run(memory, n, launch.scalars);
+    for (let i = 0; i < m; i++) memory[i] = nothing;
   }
 
-  #runNative(launch: Launch): void {
-    const { sizes, operands, outputs, scalars } = launch;
-    const kernel = this.#kernel, layout = this.#layout, block = this.#block!, itemsizes = this.#itemsizes;
-    for (let i = 0; i < sizes.length; i++) block.integer(i, sizes[i]!);
+  #runNative(run: NativeFunction, launch: Launch): void {
+    const { operands, outputs, scalars } = launch;
+    const block = this.#block ??= new Block(this.#layout.length);
+    if (!block.shapes.same(launch)) {
+      block.shapes.fill(launch, this.#layout, (slot, value) => block.integer(slot, value));
+    }
     for (let i = 0; i < operands.length; i++) {
-      const { buffer, offset, strides } = operands[i]!, slot = layout.operands[i]!;
-      if (buffer === null) {
-        block.integer(slot.address, offset);
-      } else {
-        const host = hostOf(buffer);
-        block.integer(slot.address, host.memory.address(addressOf) + host.byteOffset + offset * itemsizes[i]!);
-      }
-      for (let d = 0; d < strides.length; d++) block.integer(slot.strides + d, strides[d]!);
+      const { buffer, offset } = operands[i]!, { address, itemsize } = this.#operands[i]!;
+      block.integer(address, buffer === null ? offset : addressIn(hostOf(buffer)) + offset * itemsize);
     }
     for (let i = 0; i < outputs.length; i++) {
-      const { buffer, offset, strides } = outputs[i]!, slot = layout.outputs[i]!;
-      const host = hostOf(buffer), itemsize = itemsizes[operands.length + i]!;
-      block.integer(slot.address, host.memory.address(addressOf) + host.byteOffset + offset * itemsize);
-      for (let d = 0; d < strides.length; d++) block.integer(slot.strides + d, strides[d]!);
+      const { buffer, offset } = outputs[i]!, { address, itemsize } = this.#outputs[i]!;
+      block.integer(address, addressIn(hostOf(buffer)) + offset * itemsize);
     }
     for (let i = 0; i < scalars.length; i++) {
-      const value = scalars[i]!, slot = layout.scalars + i;
+      const value = scalars[i]!, slot = this.#layout.scalars + i;
       if (typeof value === "bigint") block.bigint(slot, value);
-      else if (dtypes[kernel.scalars[i]!].kind === "f") block.double(slot, value);
+      else if (this.#floating[i]!) block.double(slot, value);
       else block.integer(slot, value);
     }
     // `launch` keeps the memory referenced until the call is over.
-    this.#native!(block.address);
+    run(block.address);
   }
 }

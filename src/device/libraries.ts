@@ -7,6 +7,7 @@ import { OneDNN } from "../../ffi/onednn.ts";
 import { OpenBLAS } from "../../ffi/openblas.ts";
 import { debug } from "../base/debug.ts";
 import { cpuConfig } from "./config.ts";
+import { onThreadCount } from "./threads.ts";
 
 /** A library that may be there. */
 class Lazy<T> {
@@ -44,6 +45,10 @@ class Lazy<T> {
 export const onednn: Lazy<OneDNN> = new Lazy(() => new OneDNN(), () => cpuConfig().onednn);
 
 /** OpenBLAS. */
-export const openblas: Lazy<OpenBLAS> = new Lazy(() => new OpenBLAS(), () => cpuConfig().openblas);
+export const openblas: Lazy<OpenBLAS> = new Lazy(() => {
+  const library = new OpenBLAS();
+  onThreadCount((count) => library.setThreads(count));
+  return library;
+}, () => cpuConfig().openblas);
 
 export type { Lazy };

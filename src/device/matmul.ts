@@ -12,40 +12,46 @@ import { onednn, openblas } from "./libraries.ts";
 import { matmulDnnl, postOps, type Step } from "./matmul_dnnl.ts";
 import { matmulJs } from "./matmul_js.ts";
 import { matmulKernel } from "./matmul_kernel.ts";
-import { forEachBatch, layoutOf, type Problem, problemOf } from "./matmul_problem.ts";
+import { forEachBatch, layoutOf, type Matrix, type Problem, problemOf, type Product } from "./matmul_problem.ts";
 
 /** Up to this many multiplications a call into a library costs more than JavaScript. */
-const TINY = 2048;
+const TINY = 1024;
 /** Nanoseconds of one multiplication in JavaScript; BigInts are slow. */
 const JS_COST = 1;
 const JS_COST_WIDE = 40;
 
 const BLAS = { float32: "s", float64: "d", complex64: "c", complex128: "z" } as const;
 
-/** Multiplies by OpenBLAS; false where it cannot. */
-function runBlas(dtype: keyof typeof BLAS, problem: Problem): boolean {
+/** Prepares a product by OpenBLAS; null where it cannot do it. */
+function prepareBlas(dtype: keyof typeof BLAS, problem: Problem): Product | null {
   const library = openblas.get();
-  if (library === null) return false;
+  if (library === null) return null;
   const { m, n, k, batch, steps } = problem;
   const a = layoutOf(problem.a, m, k), b = layoutOf(problem.b, k, n), out = layoutOf(problem.out, m, n);
-  if (a === null || b === null || out === null) return false;
+  if (a === null || b === null || out === null) return null;
   const { itemsize } = dtypeInfo(dtype), type = BLAS[dtype];
-  const bases = [problem.a, problem.b, problem.out].map(({ arg }) => {
+  const at = ({ arg }: Matrix, offset: number) => {
     const host = hostOf(arg.buffer);
-    return host.memory.address(addressOf) + host.byteOffset + arg.offset * itemsize;
-  });
-  forEachBatch(batch, steps, (offsets) => {
-    const [x, y, z] = bases.map((base, i) => native(base + offsets[i]! * itemsize)) as [number, number, number];
-    const [ta, tb] = [a.transposed, b.transposed];
+    return native(host.memory.address(addressOf) + host.byteOffset + (arg.offset + offset) * itemsize);
+  };
+  const ta = a.transposed, tb = b.transposed;
+  const multiply = (offsets: readonly number[]): void => {
+    const x = at(problem.a, offsets[0]!), y = at(problem.b, offsets[1]!), z = at(problem.out, offsets[2]!);
     // A transposed result is the product of the transposes the other way round.
     if (out.transposed) {
       library.gemm(type, tb ? "n" : "t", ta ? "n" : "t", n, m, k, y, b.lead, x, a.lead, z, out.lead);
     } else {
       library.gemm(type, ta ? "t" : "n", tb ? "t" : "n", m, n, k, x, a.lead, y, b.lead, z, out.lead);
     }
-  });
-  return true;
+  };
+  const run = batch.length === 0 ? () => multiply(none) : () => forEachBatch(batch, steps, multiply);
+  return { fused: false, run, valid: () => openblas.get() === library };
 }
+
+const none = [0, 0, 0];
+
+/** Products of calls that a plan makes again and again. */
+const ready = new WeakMap<Call, Product>();
 
 /** An input that libraries can take: itself, or a dense copy that is added to `copies`. */
 function takeable(host: Host, arg: ArrayArg, dtype: DType, to: DType, copies: Buffer[]): ArrayArg {
@@ -75,14 +81,21 @@ function multiply(host: Host, dtype: DType, call: Call, chain: readonly Step[] |
     const copies: Buffer[] = [];
     try {
       const x = takeable(host, a, dtype, dtype, copies), y = takeable(host, b, dtype, dtype, copies);
+      const plain = problemOf(x, y, out);
+      let product: Product | null = null;
       if (library !== null) {
         if (chain !== null && chain.length > 0) {
           const whole = problemOf(x, y, out, call.operands.map((operand) => operand.strides));
-          if (matmulDnnl(library, dtype as "float32", whole, chain, call.operands)) return true;
+          product = matmulDnnl(library, dtype as "float32", whole, chain, call.operands);
         }
-        if (matmulDnnl(library, dtype as "float32", problemOf(x, y, out), [], [])) return false;
+        product ??= matmulDnnl(library, dtype as "float32", plain, [], []);
       }
-      if (blas !== null && runBlas(dtype as keyof typeof BLAS, problemOf(x, y, out))) return false;
+      if (blas !== null) product ??= prepareBlas(dtype as keyof typeof BLAS, plain);
+      if (product !== null) {
+        product.run();
+        if (copies.length === 0) ready.set(call, product);
+        return product.fused;
+      }
     } finally {
       for (const buffer of copies) buffer.release();
     }
@@ -127,16 +140,24 @@ export function matmul(host: Host, routine: Routine): Callable {
   const dtype = routine.dtypes.at(-1) as DType;
   if (routine.epilogue === null) {
     return (call) => {
-      withUnitOutput(host, dtype, call, (output) => void multiply(host, dtype, { ...call, output }, null));
+      const product = ready.get(call);
+      if (product?.valid()) product.run();
+      else withUnitOutput(host, dtype, call, (own) => void multiply(host, dtype, own, null));
     };
   }
   const epilogue = new EpilogueRunner(host, routine.epilogue, dtype, routine.comment);
   const chain = dtype === "float32" ? postOps(routine.epilogue) : null;
   return (call) => {
+    const product = ready.get(call);
+    if (product?.valid()) {
+      product.run();
+      if (!product.fused) epilogue.run(call.output, call);
+      return;
+    }
     const inPlace = epilogue.inPlace && call.output.strides.at(-1) === 1;
     const result = inPlace ? call.output : temporary(host, call.output.shape!, dtype);
     try {
-      const done = multiply(host, dtype, { ...call, output: result }, inPlace ? chain : null);
+      const done = multiply(host, dtype, inPlace ? call : { ...call, output: result }, inPlace ? chain : null);
       if (!done) epilogue.run(result, call);
     } finally {
       if (result !== call.output) result.buffer.release();
@@ -144,15 +165,15 @@ export function matmul(host: Host, routine: Routine): Callable {
   };
 }
 
-/** Gives an output that libraries can write to, and copies it to where it should be. */
-function withUnitOutput(host: Host, dtype: DType, call: Call, run: (output: ArrayArg) => void): void {
+/** Gives a call an output that libraries can write to, and copies it to where it should be. */
+function withUnitOutput(host: Host, dtype: DType, call: Call, run: (call: Call) => void): void {
   const { output } = call, shape = output.shape!;
   const axes = shape.length - 2;
   const matrix = { arg: output, row: output.strides[axes]!, column: output.strides[axes + 1]! };
-  if (layoutOf(matrix, shape[axes]!, shape[axes + 1]!) !== null) return run(output);
+  if (layoutOf(matrix, shape[axes]!, shape[axes + 1]!) !== null) return run(call);
   const result = temporary(host, shape, dtype);
   try {
-    run(result);
+    run({ ...call, output: result });
     copyArray(hostArray(result, dtype), hostArray(output, dtype));
   } finally {
     result.buffer.release();

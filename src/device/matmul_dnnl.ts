@@ -11,7 +11,9 @@ import type { Epilogue } from "../../kernels/kernel.ts";
 import { debug } from "../base/debug.ts";
 import type { ArrayArg, VirtualArg } from "./device.ts";
 import { hostOf } from "./host.ts";
-import { forEachBatch, layoutOf, type Matrix, type Problem } from "./matmul_problem.ts";
+import { onednn } from "./libraries.ts";
+import { forEachBatch, layoutOf, type Matrix, type Problem, type Product } from "./matmul_problem.ts";
+import { onThreadCount, withOneThread } from "./threads.ts";
 
 /** One step of a chain from the product to the stored value. */
 export type Step =
@@ -71,12 +73,21 @@ export type DnnlDType = keyof typeof TYPES;
 /** Primitives kept; more are disposed, least recently used first. */
 const KEPT = 256;
 const primitives = new Map<string, Primitive | null>();
+/** How often primitives were disposed: what was prepared before is not to be run any more. */
+let disposals = 0;
 
 /** Gives all primitives back to oneDNN. */
 export function disposePrimitives(): void {
+  disposals++;
   for (const primitive of primitives.values()) primitive?.[Symbol.dispose]();
   primitives.clear();
 }
+
+// A primitive runs with as many threads as it was made with.
+onThreadCount(disposePrimitives);
+
+/** Up to this many multiplications one thread is faster: starting others takes microseconds, and milliseconds where cores are busy. */
+const ALONE = 1 << 20;
 
 function addressIn(arg: ArrayArg, itemsize: number): number {
   const host = hostOf(arg.buffer);
@@ -119,12 +130,12 @@ function describeOperand(x: Matrix, m: number, n: number, count: number, step: n
 const text = (d: Desc): string => `${d.type}${d.shape}/${d.strides}`;
 
 /**
- * Multiplies by oneDNN.
+ * Prepares a product by oneDNN.
  *
  * @param problem `further` steps are those of `operands`
  * @param steps what happens to the product before it is stored
  * @param operands of the steps, by their numbers
- * @returns false where oneDNN does not do this
+ * @returns null where oneDNN does not do this
  */
 export function matmulDnnl(
   library: OneDNN,
@@ -132,14 +143,14 @@ export function matmulDnnl(
   problem: Problem,
   steps: readonly Step[],
   operands: readonly (ArrayArg | VirtualArg)[],
-): boolean {
+): Product | null {
   const { m, n, k, a, b, out, batch } = problem;
   const inner = batch.length - 1, count = batch[inner] ?? 0, type = TYPES[dtype], itemsize = ITEMSIZE[dtype];
   const step = (i: number): number => problem.steps[i]![inner] ?? 0;
   const src = describe(a, m, k, count, step(0), type);
   const weights = describe(b, k, n, count, step(1), type);
   const dst = describe(out, m, n, count, step(2), type);
-  if (src === null || weights === null || dst === null) return false;
+  if (src === null || weights === null || dst === null) return null;
   const post: PostOp[] = [], used: number[] = [];
   for (const s of steps) {
     if (s.kind === "eltwise") {
@@ -147,32 +158,39 @@ export function matmulDnnl(
       continue;
     }
     const arg = operands[s.operand]!;
-    if (arg.buffer === null) return false;
+    if (arg.buffer === null) return null;
     const x = { arg, row: arg.strides.at(-2)!, column: arg.strides.at(-1)! };
     const operand = describeOperand(x, m, n, count, step(3 + s.operand));
-    if (operand === null) return false;
+    if (operand === null) return null;
     post.push({ kind: "binary", algorithm: s.algorithm, operand });
     used.push(s.operand);
   }
   const key = `${text(src)};${text(weights)};${text(dst)};${
     post.map((p) => p.kind === "binary" ? `${p.algorithm}${text(p.operand)}` : p.kind === "eltwise" ? p.algorithm : "")
   }`;
-  const primitive = find(key, () => library.matmul({ src, weights, dst, post }));
-  if (primitive === null) return false;
-  const bases = [
-    addressIn(a.arg, itemsize),
-    addressIn(b.arg, itemsize),
-    addressIn(out.arg, itemsize),
-    ...used.map((i) => addressIn(operands[i] as ArrayArg, 4)),
-  ];
+  const small = problem.work <= ALONE;
+  const make = () => library.matmul({ src, weights, dst, post });
+  const primitive = find(key, small ? () => withOneThread(make) : make);
+  if (primitive === null) return null;
+  const args = [a.arg, b.arg, out.arg, ...used.map((i) => operands[i] as ArrayArg)];
   const sizes = [itemsize, itemsize, itemsize, ...used.map(() => 4)];
-  const outer = [0, 1, 2, ...used.map((i) => 3 + i)].map((i) => problem.steps[i]!.slice(0, Math.max(0, inner)));
+  const loops = batch.slice(0, Math.max(0, inner));
+  const outer = [0, 1, 2, ...used.map((i) => 3 + i)].map((i) => problem.steps[i]!.slice(0, loops.length));
   const addresses: Address[] = [];
-  forEachBatch(batch.slice(0, Math.max(0, inner)), outer, (offsets) => {
-    for (let i = 0; i < bases.length; i++) addresses[i] = native(bases[i]! + offsets[i]! * sizes[i]!);
+  const execute = (offsets: readonly number[]): void => {
+    for (let i = 0; i < args.length; i++) {
+      addresses[i] = native(addressIn(args[i]!, sizes[i]!) + offsets[i]! * sizes[i]!);
+    }
     primitive.execute(...addresses);
-  });
-  return true;
+  };
+  const none = args.map(() => 0);
+  const run = loops.length === 0 ? () => execute(none) : () => forEachBatch(loops, outer, execute);
+  const made = disposals;
+  return {
+    fused: steps.length > 0,
+    run: small ? () => withOneThread(run) : run,
+    valid: () => made === disposals && onednn.get() === library,
+  };
 }
 
 /** A kept primitive, or a new one; null where oneDNN cannot make it. */
@@ -191,6 +209,7 @@ function find(key: string, make: () => Primitive): Primitive | null {
     if (primitives.size >= KEPT) {
       const [oldest, last] = primitives.entries().next().value!;
       primitives.delete(oldest);
+      disposals++;
       last?.[Symbol.dispose]();
     }
   }

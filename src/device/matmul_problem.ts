@@ -28,6 +28,16 @@ export interface Problem {
   readonly work: number;
 }
 
+/** A product that a library is ready to do. */
+export interface Product {
+  /** Whether the epilogue is done along the way. */
+  readonly fused: boolean;
+  /** Does it on the memory that the arrays of its call have now. */
+  run(): void;
+  /** Whether it may still be run. */
+  valid(): boolean;
+}
+
 /** A matrix's strides on the axes of a batch; axes it lacks or that have length 1 repeat. */
 function batchStrides(arg: ArrayArg, rank: number): number[] {
   const shape = arg.shape!, own = shape.length - 2;

@@ -2,7 +2,7 @@
  * Generated kernels as native code: rendered as C, compiled once, kept on disk, loaded.
  * @module
  */
-import { rmSync, writeFileSync } from "node:fs";
+import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { LibraryError } from "../../ffi/errors.ts";
 import { addressOf, native } from "../../ffi/mem.ts";
 import { available, openFile } from "../../ffi/open.ts";
@@ -13,7 +13,7 @@ import { compileJs } from "../../kernels/js.ts";
 import { blockLayout, type Kernel } from "../../kernels/kernel.ts";
 import { debug, warnOnce } from "../base/debug.ts";
 import { digest, type KernelCache, kernelCache } from "./cache.ts";
-import { build, CompileError, type Compiler, findCompiler, probeCompiler } from "./compiler.ts";
+import { build, CompileError, type Compiler, findCompiler, probeCompiler, recallCompiler, start } from "./compiler.ts";
 import { makeKernel } from "./epilogue.ts";
 
 /** A compiled kernel: takes the address of its argument block. */
@@ -44,26 +44,36 @@ export function forgetToolchain(): void {
 
 /** The compiler, looked for and tested the first time it is needed. */
 export function toolchain(): Toolchain {
-  return toolchainState ??= findToolchain();
+  return toolchainState ??= findToolchain(true)!;
 }
 
-function findToolchain(): Toolchain {
+/** The compiler, unless finding out about it takes running it; then null. */
+function knownToolchain(): Toolchain | null {
+  const known = toolchainState ?? findToolchain(false);
+  if (known !== null) toolchainState = known;
+  return known;
+}
+
+function findToolchain(probe: boolean): Toolchain | null {
   const ffi = available();
   if (!ffi.ok) return { ok: false, reason: ffi.reason };
   const found = findCompiler();
   if ("reason" in found) return { ok: false, reason: found.reason };
   const cache = kernelCache();
   if (cache === null) return { ok: false, reason: "no folder to write compiled kernels to; set TNP_CACHE_DIR" };
+  const known = recallCompiler(found.path, cache, cProbes, cFlags);
+  if (known !== null && cache.recall(testName(known)) === passed) return { ok: true, compiler: known, cache };
+  if (!probe) return null;
   try {
-    const compiler = probeCompiler(found.path, cache, cProbes, cFlags);
+    const compiler = known ?? probeCompiler(found.path, cache, cProbes, cFlags);
     const wrong = selfTest(compiler, cache);
     if (wrong === null) return { ok: true, compiler, cache };
     warnOnce(`compiled kernels are not used: ${wrong}`);
     return { ok: false, reason: wrong };
   } catch (error) {
-    if (!(error instanceof CompileError)) throw error;
-    warnOnce(`the C compiler does not work, JavaScript is used instead (TNP_CC names another): ${error.message}`);
-    return { ok: false, reason: error.message };
+    const reason = failure(error);
+    warnOnce(`the C compiler does not work, JavaScript is used instead (TNP_CC names another): ${reason}`);
+    return { ok: false, reason };
   }
 }
 
@@ -105,23 +115,93 @@ function libraryOf(
   }
 }
 
+/** Writes a source for a compiler. */
+export type SourceOf = (compiler: Compiler) => string;
+
+/** The source of a kernel. */
+export function kernelSource(kernel: Kernel): SourceOf {
+  return () => renderC(kernel);
+}
+
 /**
- * The compiled code of a kernel.
+ * The compiled code of a source, which exports `tnp_kernel`.
  *
  * @param compile whether to compile it where it is not on disk
+ * @param name what it is, for the warning
  * @returns null where it is not there, or cannot be made (with one warning)
  */
-export function nativeKernel(kernel: Kernel, compile: boolean): NativeFunction | null {
-  const tools = toolchain();
-  if (!tools.ok) return null;
-  const source = renderC(kernel, tools.compiler.features);
+export function nativeSource(source: SourceOf, compile: boolean, name: string): NativeFunction | null {
+  const tools = compile ? toolchain() : knownToolchain();
+  if (tools === null || !tools.ok) return null;
+  return warned(name, () => {
+    const library = libraryOf(source(tools.compiler), tools.compiler, tools.cache, compile);
+    return library === null ? null : keep(library);
+  });
+}
+
+/** Code that is being compiled. */
+export interface Making {
+  /** The code: undefined while it is not there, null if it cannot be made (with one warning). Not to be asked again after that. */
+  get(): NativeFunction | null | undefined;
+  /** Gives it up. */
+  cancel(): void;
+}
+
+/** The most compilers that run beside the program. */
+const MOST = 2;
+let running = 0;
+
+/** Starts to compile a source beside the program; null where none may be started now, or finding the compiler takes running it. */
+export function makeSource(source: SourceOf, name: string): Making | null {
+  const tools = knownToolchain();
+  if (tools === null || !tools.ok || running >= MOST) return null;
+  const { compiler, cache } = tools;
+  const text = source(compiler), key = digest(text, compiler.identity);
+  const file = cache.temporary("c"), output = cache.temporary("so");
+  const remove = () => {
+    rmSync(file, { force: true });
+    rmSync(output, { force: true });
+  };
   try {
-    const library = libraryOf(source, tools.compiler, tools.cache, compile);
-    if (library === null) return null;
-    loaded.push(library);
-    return library.symbols.tnp_kernel;
+    writeFileSync(file, text, { mode: 0o600 });
+    const child = start(compiler.path, [...compiler.flags, "-o", output, file, ...compiler.libraries], remove);
+    running++;
+    return {
+      get() {
+        if (!child.over()) return undefined;
+        running--;
+        return warned(name, () => {
+          try {
+            // A compiler that failed leaves no output; run again, it says why.
+            if (!existsSync(output)) build(compiler.path, compiler.flags, file, output, compiler.libraries);
+            return keep(openFile(cache.store(key, output, file), symbols));
+          } finally {
+            remove();
+          }
+        });
+      },
+      cancel() {
+        running--;
+        child.cancel();
+      },
+    };
   } catch (error) {
-    warnOnce(`a kernel could not be compiled, JavaScript runs it: ${failure(error)}`);
+    remove();
+    debug("engines", () => `no compiler beside the program: ${failure(error)}`);
+    return null;
+  }
+}
+
+function keep(library: Library<typeof symbols>): NativeFunction {
+  loaded.push(library);
+  return library.symbols.tnp_kernel;
+}
+
+function warned(name: string, make: () => NativeFunction | null): NativeFunction | null {
+  try {
+    return make();
+  } catch (error) {
+    warnOnce(`${name} could not be compiled, JavaScript runs it: ${failure(error)}`);
     return null;
   }
 }
@@ -157,10 +237,15 @@ function testKernel(): Kernel {
   });
 }
 
-/** Compares a compiled kernel with JavaScript; remembered in the cache. Returns what is wrong. @throws CompileError */
+const passed = "passed";
+
+/** The name under which the cache keeps that a compiler passed the test. */
+function testName(compiler: Compiler): string {
+  return `selftest-${compiler.identity.slice(0, 32)}`;
+}
+
+/** Compares a compiled kernel with JavaScript. Returns what is wrong. @throws CompileError */
 function selfTest(compiler: Compiler, cache: KernelCache): string | null {
-  const name = `selftest-${compiler.identity.slice(0, 32)}`;
-  if (cache.recall(name) === "ok") return null;
   const kernel = testKernel(), n = 37;
   const memory = () => {
     const x = new Float64Array(new ArrayBuffer(8 * n)), i = new Int32Array(new ArrayBuffer(4 * n));
@@ -183,16 +268,10 @@ function selfTest(compiler: Compiler, cache: KernelCache): string | null {
   });
   new Float64Array(block.buffer)[layout.scalars] = 3.25;
   compileJs(kernel)([...expectedMemory], numbers, [3.25]);
-  let library: Library<typeof symbols>;
-  try {
-    library = libraryOf(renderC(kernel, compiler.features), compiler, cache, true)!;
-  } catch (error) {
-    return failure(error);
-  }
-  using closing = library;
-  closing.symbols.tnp_kernel(native(addressOf(block)));
+  using library = libraryOf(renderC(kernel), compiler, cache, true)!;
+  library.symbols.tnp_kernel(native(addressOf(block)));
   const same = [2, 3].every((k) => gotMemory[k]!.every((v, at) => Object.is(v, expectedMemory[k]![at])));
   if (!same) return `${compiler.path} (${compiler.version}) makes code that gives wrong numbers; set TNP_CC to another`;
-  cache.remember(name, "ok");
+  cache.remember(testName(compiler), passed);
   return null;
 }

@@ -2,17 +2,19 @@
  * Which devices there are, and which one new arrays go to.
  * @module
  */
+import { describe } from "../base/describe.ts";
 import { DeviceError } from "../base/errors.ts";
 import { cpu } from "./cpu.ts";
+import { cudaDevices } from "./cuda.ts";
 import type { Device } from "./device.ts";
 import { nullDevice } from "./null.ts";
 
 let fallback: Device = cpu;
 const scopes: Device[] = [];
 
-/** The physical devices, in the order of their names. */
+/** The physical devices, in the order of their names. Asking looks for GPUs. */
 export function listDevices(): readonly Device[] {
-  return [cpu];
+  return [cpu, ...cudaDevices().devices];
 }
 
 /**
@@ -23,21 +25,24 @@ export function listDevices(): readonly Device[] {
  * @throws DeviceError for a name of another form, or a device that is not there
  */
 export function getDevice(name: string): Device {
-  const match = /^(?:\/job:[^/]*|\/replica:\d+|\/task:\d+)*(?:\/|\/?device:)?([a-z]+)(?::(\d+))?$/i.exec(name);
-  if (match === null) throw new DeviceError(`device: expected a name such as "CPU:0", got ${JSON.stringify(name)}`);
+  const form = /^(?:\/job:[^/]*|\/replica:\d+|\/task:\d+)*(?:\/|\/?device:)?([a-z]+)(?::(\d+))?$/i;
+  const match = typeof name === "string" ? form.exec(name) : null;
+  if (match === null) throw new DeviceError(`device: got ${describe(name)}, expected a name such as "CPU:0"`);
   const wanted = `${match[1]!.toUpperCase()}:${Number(match[2] ?? 0)}`;
   if (wanted === nullDevice.name) return nullDevice;
+  if (wanted === cpu.name) return cpu;
   const devices = listDevices();
   const device = devices.find((d) => d.name === wanted);
   if (device !== undefined) return device;
   const there = devices.map((d) => d.name).join(", ");
-  const note = wanted.startsWith("GPU:") ? "; CUDA support is not part of this build yet" : "";
+  const { reason } = cudaDevices();
+  const note = wanted.startsWith("GPU:") && reason !== "" ? `; ${reason}` : "";
   throw new DeviceError(`device: ${wanted} is not there; available: ${there}${note}`);
 }
 
 /** The device new arrays go to: that of the innermost `withDevice`, else the default. */
 export function currentDevice(): Device {
-  return scopes[scopes.length - 1] ?? fallback;
+  return scopes.length === 0 ? fallback : scopes[scopes.length - 1]!;
 }
 
 /**

@@ -1,0 +1,238 @@
+/**
+ * Long work of the CPU that a reader awaits: kept in order and done slice by slice between turns of the event loop.
+ *
+ * Only what is submitted under `defer` waits; anything else that touches the device first finishes what waits, so memory is used in
+ * the order of submission and may be given back as soon as its last user is submitted. Maps are cut along their loops, products along the axes of their result;
+ * what cannot be cut without changing its rounding (sorts, scatters, sums to few numbers) runs in one piece.
+ * @module
+ */
+import { setImmediate } from "node:timers";
+import { cost } from "../../kernels/js.ts";
+import type { Kernel, Routine } from "../../kernels/kernel.ts";
+import { sizeOf } from "../base/shape.ts";
+import { HostBuffer } from "./arena.ts";
+import type { ArrayArg, Buffer, Call, Launch, VirtualArg } from "./device.ts";
+import { hostOf } from "./host.ts";
+
+/** Nanoseconds of JavaScript from which on work waits; compiled code takes a tenth of it. */
+const LONG = 20e6;
+/** Milliseconds that a slice should take at most, and after which the event loop gets a turn. */
+const SLICE = 8;
+/** Nanoseconds, in JavaScript, of a multiplication in a product and of an element in a sort. */
+const PRODUCT = 1;
+const SORT = 60;
+/** Pieces of a reduction keep this many results, of a scan this many rows: fewer are computed in another order. */
+const FEWEST_KEPT = 1024;
+const FEWEST_ROWS = 8;
+
+/** A part of a space of loops. */
+interface Region {
+  readonly start: readonly number[];
+  readonly size: readonly number[];
+}
+
+/** Work that waits. */
+interface Item {
+  /** What is left, the next last. */
+  readonly regions: Region[];
+  /** Nanoseconds a unit of `units` takes; measured from the first slice on. */
+  rate: number;
+  units(region: Region): number;
+  /** Loops it may be cut along, and the least product of their sizes in a piece. */
+  readonly loops: number;
+  readonly least: number;
+  run(region: Region): void;
+  readonly reads: readonly Buffer[];
+  readonly writes: readonly Buffer[];
+}
+
+type Arg = ArrayArg | VirtualArg;
+
+/** The argument over the same memory, however long its buffer lives. */
+function keep<A extends Arg>(arg: A): A {
+  if (arg.buffer === null) return { ...arg };
+  const { device, memory, byteOffset, byteLength } = hostOf(arg.buffer);
+  return { ...arg, buffer: new HostBuffer(device, memory, byteOffset, byteLength, null) };
+}
+
+const at = (arg: Arg, start: readonly number[], strides = arg.strides): number =>
+  start.reduce((offset, i, d) => offset + i * strides[d]!, arg.offset);
+
+const buffersOf = (args: readonly Arg[]): Buffer[] => args.flatMap((arg) => arg.buffer === null ? [] : [arg.buffer]);
+
+const whole = (size: readonly number[]): Region => ({ start: size.map(() => 0), size });
+
+/** Two parts of a region along its largest loop that may be cut; null where none may. */
+function partsOf({ start, size }: Region, loops: number, least: number): [Region, Region] | null {
+  let loop = -1;
+  for (let d = 0; d < loops; d++) if (size[d]! > 1 && (loop < 0 || size[d]! > size[loop]!)) loop = d;
+  if (loop < 0) return null;
+  // Powers of two: few shapes come up, and libraries prepare for each.
+  const n = size[loop]!, half = 2 ** Math.floor(Math.log2(n - 1));
+  if (sizeOf(size.slice(0, loops)) / n * Math.min(half, n - half) < least) return null;
+  const part = (from: number, length: number): Region => ({
+    start: start.map((s, d) => d === loop ? s + from : s),
+    size: size.map((s, d) => d === loop ? length : s),
+  });
+  return [part(0, half), part(half, n - half)];
+}
+
+/** An array's part; its axes are the last ones of the result's, and those of length 1 are repeated. */
+function partOf(arg: ArrayArg, { start, size }: Region, skip: number): ArrayArg {
+  const shape = arg.shape!, lead = size.length - shape.length;
+  let { offset } = arg;
+  const part = shape.map((n, d) => {
+    if (d === skip || n === 1) return n;
+    offset += start[lead + d]! * arg.strides[d]!;
+    return size[lead + d]!;
+  });
+  return { ...arg, shape: part, offset };
+}
+
+/** The waiting work of one device. */
+export class WorkQueue {
+  /** Whether launches and calls must be submitted here; kept as a field because every launch asks. */
+  active = false;
+  readonly #items: Item[] = [];
+  readonly #failed = new WeakMap<Buffer, unknown>();
+  #anyFailed = false;
+  #deferring = 0;
+  #pump: Promise<void> | null = null;
+
+  /** Runs a function; long work that it submits waits. */
+  defer<T>(run: () => T): T {
+    this.#deferring++;
+    this.#update();
+    try {
+      return run();
+    } finally {
+      this.#deferring--;
+      this.#update();
+    }
+  }
+
+  /** A launch: at once, or waiting. */
+  kernel(kernel: Kernel, launch: Launch, run: (launch: Launch) => void): void {
+    const points = sizeOf(launch.sizes), rate = cost(kernel);
+    if (this.#atOnce(points * rate, launch.operands, launch.outputs)) return this.#direct(() => run(launch));
+    const { kind, rank, reduced } = kernel;
+    const operands = launch.operands.map(keep), outputs = launch.outputs.map(keep), scalars = [...launch.scalars];
+    const move = <A extends Arg>(arg: A, { start }: Region): A => ({ ...arg, offset: at(arg, start) });
+    this.#push({
+      regions: [whole([...launch.sizes])],
+      rate,
+      units: ({ size }) => sizeOf(size),
+      loops: kind === "scatter" ? 0 : rank - reduced,
+      least: kind === "reduce" ? FEWEST_KEPT : kind === "scan" ? FEWEST_ROWS : 1,
+      run: (region) =>
+        run({
+          sizes: region.size,
+          operands: operands.map((arg) => move(arg, region)),
+          outputs: outputs.map((arg) => move(arg, region)),
+          scalars,
+        }),
+      reads: buffersOf(launch.operands),
+      writes: buffersOf(launch.outputs),
+    });
+  }
+
+  /** A call of a routine: at once, or waiting. */
+  routine(routine: Routine, call: Call, run: (call: Call) => void): void {
+    const shape = call.output.shape!, product = routine.name === "matmul";
+    const depth = product ? call.inputs[0]!.shape!.at(-1)! : 1, rate = product ? PRODUCT * depth : SORT;
+    const args = [...call.inputs, ...call.operands];
+    if (this.#atOnce(sizeOf(shape) * rate, args, [call.output])) return this.#direct(() => run(call));
+    const inputs = call.inputs.map(keep), operands = call.operands.map(keep);
+    const output = keep(call.output), scalars = [...call.scalars];
+    this.#push({
+      regions: [whole([...shape])],
+      rate,
+      units: ({ size }) => sizeOf(size),
+      loops: product ? shape.length : 0,
+      least: 1,
+      run: (region) =>
+        run({
+          inputs: product ? inputs.map((arg, i) => partOf(arg, region, arg.shape!.length - (i === 0 ? 1 : 2))) : inputs,
+          output: { ...output, shape: region.size, offset: at(output, region.start) },
+          operands: operands.map((arg) => ({ ...arg, offset: at(arg, region.start) })),
+          scalars,
+        }),
+      reads: buffersOf(args),
+      writes: [call.output.buffer],
+    });
+  }
+
+  /** Does all that waits, now. */
+  finish(): void {
+    while (this.#items.length > 0) this.#step();
+  }
+
+  /** Does all that waits, with turns of the event loop between slices. */
+  finishAsync(): Promise<void> {
+    return this.#pump ??= this.#run().finally(() => this.#pump = null);
+  }
+
+  /** @throws the error of the work that should have filled a buffer */
+  check(buffer: Buffer): void {
+    if (this.#anyFailed && this.#failed.has(buffer)) throw this.#failed.get(buffer);
+  }
+
+  async #run(): Promise<void> {
+    while (this.#items.length > 0) {
+      const start = performance.now();
+      while (this.#items.length > 0 && performance.now() - start < SLICE / 2) this.#step();
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+  }
+
+  /** Whether work need not wait; what waits is finished first then. */
+  #atOnce(ns: number, reads: readonly Arg[], writes: readonly ArrayArg[]): boolean {
+    if (this.#deferring > 0 && (ns > LONG || this.#items.length > 0)) return false;
+    this.finish();
+    if (this.#anyFailed) { for (const buffer of buffersOf([...reads, ...writes])) this.check(buffer); }
+    return true;
+  }
+
+  #push(item: Item): void {
+    this.#items.push(item);
+    this.#update();
+  }
+
+  /** Runs with launches from inside going straight through. */
+  #direct(run: () => void): void {
+    this.active = false;
+    try {
+      run();
+    } finally {
+      this.#update();
+    }
+  }
+
+  #update(): void {
+    this.active = this.#deferring > 0 || this.#items.length > 0 || this.#anyFailed;
+  }
+
+  /** Does one slice. What fails is told to whoever reads what it should have written. */
+  #step(): void {
+    const item = this.#items[0]!, { regions, loops, least } = item;
+    try {
+      for (const buffer of item.reads) this.check(buffer);
+      let region = regions.pop()!;
+      while (item.rate * item.units(region) > SLICE * 1e6) {
+        const parts = partsOf(region, loops, least);
+        if (parts === null) break;
+        regions.push(parts[1]);
+        region = parts[0];
+      }
+      const start = performance.now();
+      this.#direct(() => item.run(region));
+      item.rate = (performance.now() - start) * 1e6 / item.units(region);
+    } catch (error) {
+      regions.length = 0;
+      this.#anyFailed = true;
+      for (const buffer of item.writes) this.#failed.set(buffer, error);
+    }
+    if (regions.length === 0) this.#items.shift();
+    this.#update();
+  }
+}

@@ -1,0 +1,77 @@
+/**
+ * Compiled code that comes when it pays (ski-rental): JavaScript runs first and its estimated time is added up. Soon the
+ * compiler is started beside the program; only where a single launch would take longer than compiling does the caller wait.
+ * @module
+ */
+import { cpuConfig } from "./config.ts";
+import { compileCost, makeSource, type Making, type NativeFunction, nativeSource, type SourceOf } from "./native.ts";
+
+/** From this much JavaScript time on it pays to look for the code on disk, in nanoseconds. */
+const LOOK = 1e6;
+/** The part of a compile's time that JavaScript has to have cost before the compiler is started beside the program. */
+const START = 0.25;
+/** JavaScript time between two questions whether the compiler is done. */
+const ASK = 2e6;
+
+/** One source that is compiled when that pays. */
+export class NativeCode {
+  readonly #name: string;
+  readonly #source: SourceOf;
+  #function: NativeFunction | null = null;
+  #making: Making | null = null;
+  /** Nanoseconds that JavaScript took so far, estimated. */
+  #spent = 0;
+  /** At which of these something is to be done next. */
+  #next = LOOK;
+  #looked = false;
+  #refused = false;
+
+  /** @param name what it is, for warnings */
+  constructor(name: string, source: SourceOf) {
+    this.#name = name;
+    this.#source = source;
+  }
+
+  /**
+   * The compiled code, where it is there or is worth waiting for.
+   * @param ns what JavaScript takes for what is to be done, in nanoseconds; added to the bill where there is no code
+   */
+  get(ns: number): NativeFunction | null {
+    if (this.#function !== null || this.#refused) return this.#function;
+    const { engine } = cpuConfig();
+    if (engine === "js") return null;
+    this.#spent += ns;
+    if (engine !== "c" && ns < compileCost() && this.#spent < this.#next) return null;
+    return this.#find(engine === "c" || ns >= compileCost());
+  }
+
+  #find(now: boolean): NativeFunction | null {
+    const pays = now || this.#spent > compileCost();
+    if (now && this.#making !== null) {
+      this.#making.cancel();
+      this.#making = null;
+    }
+    if (this.#making === null && !now) {
+      if (!this.#looked) {
+        this.#looked = true;
+        this.#next = START * compileCost();
+        return this.#function = nativeSource(this.#source, false, this.#name);
+      }
+      // Null where the compiler has not been tried yet: that takes a while, so the whole price is waited for.
+      this.#making = makeSource(this.#source, this.#name);
+    }
+    if (this.#making !== null) {
+      this.#next = this.#spent + ASK;
+      const made = this.#making.get();
+      if (made === undefined) return null;
+      this.#making = null;
+      this.#function = made;
+    } else if (pays) this.#function = nativeSource(this.#source, true, this.#name);
+    else {
+      this.#next = compileCost();
+      return null;
+    }
+    this.#refused = this.#function === null;
+    return this.#function;
+  }
+}

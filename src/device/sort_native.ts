@@ -1,0 +1,120 @@
+/**
+ * Sorting by compiled C where that pays. The C is the same for every shape, so each dtype is compiled once.
+ * @module
+ */
+import { addressOf, native } from "../../ffi/mem.ts";
+import { cSearch, cSort, cSortable, cSortScratch, sortThreads } from "../../kernels/preamble/sort.ts";
+import { dtypeInfo } from "../base/dtype.ts";
+import { sizeOf } from "../base/shape.ts";
+import type { HostBuffer } from "./arena.ts";
+import type { Device } from "./device.ts";
+import type { HostArray } from "./host.ts";
+import type { NativeFunction } from "./native.ts";
+import { NativeCode } from "./native_code.ts";
+import { threadCount } from "./threads.ts";
+
+/** Up to this many elements JavaScript takes no longer than the call. */
+const FEW = 256;
+/** Nanoseconds JavaScript takes for an element of a sort, and for a step of a search. */
+const SORT_COST = 60;
+const SEARCH_COST = 8;
+/** Elements a thread should get. */
+const SHARE = 16384;
+
+const routines = new Map<string, NativeCode>();
+
+function routine(name: string, source: () => string): NativeCode {
+  let found = routines.get(name);
+  if (found === undefined) routines.set(name, found = new NativeCode(name, source));
+  return found;
+}
+
+/** Forgets what could not be compiled, so that it is tried again. */
+export function forgetSorts(): void {
+  routines.clear();
+}
+
+const addressIn = (x: HostArray): number => x.memory.address(addressOf) + x.offset * dtypeInfo(x.dtype).itemsize;
+
+/** Axes of two arrays as few as possible. */
+function collapse(shape: readonly number[], a: readonly number[], b: readonly number[]): number[][] {
+  const sizes: number[] = [], x: number[] = [], y: number[] = [];
+  shape.forEach((size, d) => {
+    if (size === 1) return;
+    const last = sizes.length - 1;
+    if (last >= 0 && x[last] === a[d]! * size && y[last] === b[d]! * size) {
+      sizes[last]! *= size;
+      x[last] = a[d]!;
+      y[last] = b[d]!;
+      return;
+    }
+    sizes.push(size);
+    x.push(a[d]!);
+    y.push(b[d]!);
+  });
+  return [sizes, x, y];
+}
+
+function call(run: NativeFunction, numbers: readonly number[]): void {
+  const block = new BigInt64Array(new ArrayBuffer(8 * numbers.length));
+  for (let i = 0; i < numbers.length; i++) block[i] = BigInt(numbers[i]!);
+  run(native(addressOf(block)));
+}
+
+/** Threads for some elements. */
+const threadsFor = (elements: number): number =>
+  Math.max(1, Math.min(sortThreads, threadCount(), Math.floor(elements / SHARE)));
+
+/**
+ * Sorts rows along the last axis, stable, in compiled code.
+ *
+ * @param positions the output (int64) gets where each value stood
+ * @returns false where JavaScript is to do it
+ */
+export function sortRowsNative(device: Device, input: HostArray, output: HostArray, positions: boolean): boolean {
+  const { dtype, shape } = input;
+  if (!cSortable(dtype)) return false;
+  const axis = shape.length - 1, n = shape[axis]!, total = sizeOf(shape);
+  if (total <= FEW || n > 0xffffffff) return false;
+  const form = dtype === "bool" ? "uint8" : dtype;
+  const run = routine(`${positions ? "argsort" : "sort"} ${form}`, () => cSort(form, positions)).get(total * SORT_COST);
+  if (run === null) return false;
+  const rows = total / n, threads = threadsFor(total);
+  const [sizes, x, y] = collapse(shape.slice(0, -1), input.strides, output.strides) as [number[], number[], number[]];
+  const stride = cSortScratch(dtype, positions, n);
+  const scratch = device.allocate(stride * (rows < threads ? 1 : threads)) as HostBuffer;
+  try {
+    const at = scratch.memory.address(addressOf) + scratch.byteOffset;
+    const along = [input.strides[axis]!, output.strides[axis]!];
+    call(run, [
+      ...[addressIn(input), addressIn(output), at, rows, n, ...along, threads, stride, sizes.length],
+      ...[...sizes, ...x, ...y],
+    ]);
+  } finally {
+    scratch.release();
+  }
+  return true;
+}
+
+/**
+ * Finds places in a sorted vector (int64), in compiled code.
+ *
+ * @returns false where JavaScript is to do it
+ */
+export function searchSortedNative(sorted: HostArray, values: HostArray, output: HostArray, right: boolean): boolean {
+  const { dtype } = sorted, n = sorted.shape[0]!, count = sizeOf(values.shape);
+  const steps = count * (Math.log2(n + 1) + 2);
+  if (!cSortable(dtype) || steps <= FEW) return false;
+  const form = dtype === "bool" ? "uint8" : dtype;
+  const run = routine(`searchsorted ${form}`, () => cSearch(form)).get(steps * SEARCH_COST);
+  if (run === null) return false;
+  const [sizes, x, y] = collapse(values.shape, values.strides, output.strides) as [number[], number[], number[]];
+  // One axis at least.
+  if (sizes.length === 0) { for (const list of [sizes, x, y]) list.push(1); }
+  call(run, [
+    ...[addressIn(sorted), addressIn(values), addressIn(output), n, sorted.strides[0]!, right ? 1 : 0, count],
+    ...[Math.max(1, Math.min(threadCount(), Math.floor(steps / SHARE))), sizes.length],
+    ...[...sizes, ...x, ...y],
+  ]);
+  return true;
+}

@@ -1,0 +1,91 @@
+/** Compilers and caches that misbehave, seen from a process of its own. */
+import assert from "node:assert/strict";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import { available } from "../ffi/open.ts";
+import { findCompiler } from "../src/device/compiler.ts";
+import { runChild } from "./support/child.ts";
+
+const found = findCompiler();
+const sum = 333333000;
+
+/** Runs with a folder, and a compiler in it that is a shell script before it is the real one. */
+async function withCompiler(
+  text: string,
+  run: (variables: Readonly<Record<string, string>>, folder: string) => Promise<void>,
+): Promise<void> {
+  const folder = mkdtempSync(join(tmpdir(), "tnp-test-")), path = join(folder, "compiler");
+  const real = "path" in found ? found.path : "";
+  writeFileSync(path, `#!/bin/sh\nfolder='${folder}'\nreal='${real}'\n${text}\nexec "$real" "$@"\n`, { mode: 0o700 });
+  try {
+    await run({ TNP_CC: path, TNP_CACHE_DIR: join(folder, "cache"), TMPDIR: folder }, folder);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+/** Shell that does something to each argument that is a C file. */
+const eachSource = (text: string) => `for a; do case $a in *.c) ${text};; esac; done`;
+
+describe("a compiler", () => {
+  test("may be missing", async () => {
+    const { out, err } = await runChild("device_child.ts", { TNP_CC: "none" });
+    assert.equal((JSON.parse(out) as Record<string, unknown>)["sum"], sum);
+    assert.equal(err, "");
+  });
+
+  if (!available().ok || !("path" in found)) return;
+
+  test("that makes wrong code is refused with one warning, and the answer is right", async () => {
+    const spoil = eachSource(`grep -q self-test "$a" && sed -i 's/__builtin_sqrt/__builtin_fabs/g' "$a"`);
+    await withCompiler(spoil, async (variables) => {
+      const { code, out, err } = await runChild("device_child.ts", variables);
+      assert.equal(code, 0);
+      const result = JSON.parse(out) as Record<string, unknown>;
+      assert.equal(result["sum"], sum);
+      assert.equal(result["compiled"], false);
+      assert.match(err, /compiled kernels are not used: .* makes code that gives wrong numbers; set TNP_CC to another/);
+      assert.equal(err.split("\n").length, 1);
+    });
+  });
+
+  test("that knows no -march=native, or no OpenMP, is used without", async () => {
+    for (const flags of ["-march=native | -mcpu=native", "-fopenmp", "-march=native | -mcpu=native | -fopenmp*"]) {
+      await withCompiler(`for a; do case $a in ${flags}) exit 1;; esac; done`, async (variables) => {
+        const { out, err } = await runChild("device_child.ts", variables);
+        assert.deepEqual(JSON.parse(out), { sum, compiled: true, reason: "" });
+        assert.equal(err, "");
+      });
+    }
+  });
+
+  test("that has no room to write is replaced by JavaScript with its message", async () => {
+    await withCompiler(`echo "cannot write: No space left on device" >&2; exit 1`, async (variables) => {
+      const { code, out, err } = await runChild("device_child.ts", variables);
+      assert.equal(code, 0);
+      assert.equal((JSON.parse(out) as Record<string, unknown>)["sum"], sum);
+      assert.match(err, /No space left on device/);
+    });
+  });
+
+  test("may die with its process and leaves a cache that works", async () => {
+    // The first kernel that is no test takes the process along, before the compiler ran and after.
+    for (const moment of ["", '"$real" "$@"; ']) {
+      const kill = `${moment}touch "$folder/killed"; kill -9 $PPID; exit 1`;
+      const once = eachSource(`grep -q 'x \\* x + x' "$a" && test ! -e "$folder/killed" && { ${kill}; }`);
+      await withCompiler(once, async (variables, folder) => {
+        const first = await runChild("device_child.ts", variables);
+        assert.equal(first.code === 0, false);
+        assert.equal(first.out, "");
+        assert.ok(readdirSync(folder).includes("killed"));
+        for (let i = 0; i < 2; i++) {
+          const { out, err } = await runChild("device_child.ts", variables);
+          assert.deepEqual(JSON.parse(out), { sum, compiled: true, reason: "" });
+          assert.equal(err, "");
+        }
+      });
+    }
+  });
+});

@@ -1,0 +1,45 @@
+/**
+ * Page faults and time a step once memory is recycled: `faults.ts [megabytes]`. Prints JSON a line for each way of giving memory
+ * back: `using`, `scope`, `function` (with dispose), and `collector` (nothing given back) to compare with.
+ */
+import process from "node:process";
+import { type NDArray, tnp } from "../../mod.ts";
+
+const megabytes = Number(process.argv[2] ?? 8), steps = 100;
+const n = megabytes * 2 ** 20 / 8;
+const x = tnp.ones([n]), y = tnp.full([n], 0.5);
+const traced = tnp.function((a: NDArray, b: NDArray) => tnp.exp(a.mul(b)).sum().add(a));
+const work = (): NDArray => x.mul(y).add(x);
+
+const ways: Record<string, () => void> = {
+  using: () => {
+    using z = work();
+    using total = z.sum();
+    total.item();
+  },
+  scope: () => {
+    tnp.scope(() => {
+      const z = work();
+      z.sum().item();
+      z.max().item();
+    });
+  },
+  function: () => {
+    const z = traced(x, y);
+    z.dispose();
+  },
+  collector: () => {
+    const z = work();
+    z.sum().item();
+    z.max().item();
+  },
+};
+
+for (const [way, step] of Object.entries(ways)) {
+  for (let i = 0; i < 30; i++) step();
+  const before = process.resourceUsage().minorPageFault, start = performance.now();
+  for (let i = 0; i < steps; i++) step();
+  const ms = (performance.now() - start) / steps;
+  const faults = (process.resourceUsage().minorPageFault - before) / steps;
+  console.log(JSON.stringify({ way, megabytes, faults: Number(faults.toFixed(1)), ms: Number(ms.toFixed(2)) }));
+}
