@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { type NDArray, tnp } from "../mod.ts";
+import { binaries, reductions, unaries } from "./tables/ops.ts";
 
 const x = tnp.reshape(tnp.linspace(-1, 1, 24), [4, 3, 2]);
 const close = (a: NDArray, b: NDArray): void => {
@@ -116,6 +117,36 @@ describe("vectorized_map()", () => {
     assert.throws(() => tnp.vectorized_map((v: NDArray) => Promise.resolve(v), a), /must be synchronous/);
     assert.throws(() => tnp.vectorized_map(3 as never, a), /got 3, expected a function/);
   });
+});
+
+describe("every function is the same one by one, batched, and traced", () => {
+  const table = tnp as unknown as Readonly<Record<string, (...args: unknown[]) => NDArray>>;
+  const integers = /^(bitwise|left_|right_|invert|gcd|lcm)/;
+  const compare = (name: string, f: (...xs: NDArray[]) => NDArray, xs: NDArray[]): void => {
+    const each = tnp.map_fn((parts: NDArray[]) => f(...parts), xs);
+    const batched = tnp.vectorized_map((parts: NDArray[]) => f(...parts), xs);
+    const traced = tnp.function((parts: NDArray[]) => tnp.vectorized_map((parts: NDArray[]) => f(...parts), parts))(xs);
+    for (const found of [batched, traced]) {
+      assert.deepEqual([found.shape, found.dtype], [each.shape, each.dtype], name);
+      if (!tnp.allclose(found, each, { equal_nan: true })) assert.fail(`${name}: ${found}\nexpected\n${each}`);
+    }
+  };
+  const inputs = (name: string, domains: readonly (readonly [number, number])[]): NDArray[] =>
+    domains.map(([low, high], i) => {
+      const values = tnp.linspace(low, high, 12);
+      const x = tnp.reshape(i === 0 ? values : tnp.flip(values), [3, 4]);
+      return integers.test(name) ? tnp.abs(tnp.multiply(x, 3).astype("int64")) : x;
+    });
+  for (const { name, domain } of unaries) {
+    test(name, () => compare(name, (a) => table[name]!(a), inputs(name, domain ?? [[-2, 2]])));
+  }
+  for (const { name, domain } of binaries) {
+    if (name === "divmod") continue;
+    test(name, () => compare(name, (a, b) => table[name]!(a, b), inputs(name, domain ?? [[-2, 2], [0.5, 2]])));
+  }
+  for (const { name, domain } of reductions) {
+    test(name, () => compare(name, (a) => table[name]!(a), inputs(name, domain ?? [[-2, 2]])));
+  }
 });
 
 describe("map_fn()", () => {

@@ -452,3 +452,38 @@ test("temporaries share memory when their lives do not overlap", () => {
   assert.ok(plan.total <= 228);
   assert.ok(plan.offsets.every((o) => o % 64 === 0));
 });
+
+test("a temporary that is read for the last time makes room for what is written", () => {
+  const softmax = (x: Node) => {
+    const wide = (y: Node) => op.broadcast(op.reshape(y, [64, 1]), x.shape);
+    const e = op.exp(op.sub(x, wide(op.max(x, [1]))));
+    return op.div(e, wide(op.sum(e, [1])));
+  };
+  const x = blank([64, 100]);
+  nullDevice.reset();
+  evaluate([softmax(x).hold()]);
+  // The exponentials lie in the result's memory; the two columns of 64 share a block or two.
+  assert.ok(nullDevice.bytes >= 4 * 6400 && nullDevice.bytes <= 4 * (6400 + 128), `${nullDevice.bytes} bytes`);
+
+  const values = range(6400).map((i) => Math.sin(i * i));
+  const got = numbers(softmax(array(values, [64, 100])).hold());
+  for (let row = 0; row < 64; row++) {
+    const part = values.slice(100 * row, 100 * row + 100).map(Math.exp);
+    const total = part.reduce((a, b) => a + b);
+    part.forEach((v, i) => assert.ok(Math.abs(got[100 * row + i]! - v / total) < 1e-7));
+  }
+});
+
+test("memory that is read in another order is not written over", () => {
+  const a = array(range(12), [3, 4], "float64"), b = array(range(9), [3, 3], "float64");
+  // A stored product read twice: straight and transposed.
+  const p = op.matmul(a, op.transpose(a, [1, 0]));
+  const out = op.add(op.mul(p, b), op.transpose(p, [1, 0]));
+  const product = range(9).map((i) =>
+    range(4).reduce((s, k) => s + (4 * Math.floor(i / 3) + k) * (4 * (i % 3) + k), 0)
+  );
+  assert.deepEqual(
+    numbers(out.hold()),
+    range(9).map((i) => product[i]! * i + product[3 * (i % 3) + Math.floor(i / 3)]!),
+  );
+});

@@ -335,6 +335,22 @@ describe("grad() and its kin", () => {
     assert.ok(tnp.allclose(pull(g)[0], tnp.matmul(g, j)));
     assert.ok(tnp.allclose(pull(tnp.multiply(g, 2))[0], tnp.matmul(tnp.multiply(g, 2), j)));
     const [out, tangent] = tnp.jvp(f, [x], [g]);
+    assert.deepEqual(tnp.jvp((a: NDArray) => tnp.multiply(a, a), [3], [1]).map(list), [9, 6]);
+    const two = tnp.jvp((p: { a: NDArray; n: string }, b: NDArray) => [tnp.multiply(p.a, b)], [{ a: x, n: "" }, 2], [{
+      a: [1, 1, 1],
+      n: "",
+    }, 1]);
+    assert.deepEqual(two.flat().map(list), [[1, 3, 5], [2.5, 3.5, 4.5]]);
+    assert.throws(() => tnp.jvp(f, [x], [[1, 2]]), {
+      name: "ShapeError",
+      message: "jvp: tangent 0 has shape [2], expected [3]",
+    });
+    const [, both] = tnp.vjp((a: NDArray) => [tnp.multiply(a, 2), { b: tnp.multiply(a, 3) }], 1.5);
+    assert.equal(both([1, { b: 10 }])[0].item(), 32);
+    assert.throws(() => both([1]), {
+      name: "TypeError",
+      message: "vjp: the cotangent is a list, expected a list of 2",
+    });
     assert.deepEqual(out.toArray(), f(x).toArray());
     assert.ok(tnp.allclose(tangent, tnp.matmul(j, g)));
   });
@@ -453,5 +469,38 @@ describe("tapes let go of what they held", () => {
       void g;
     }
     assert.equal(holders(x), before);
+  });
+
+  test("a pullback gives back what it holds", () => {
+    const x = tnp.asarray([1.5, 2]);
+    x.dataSync();
+    const before = holders(x);
+    {
+      const [y, pull] = tnp.vjp((x: NDArray) => tnp.multiply(x, x), x);
+      using _y = y;
+      using _pull = pull;
+      using g = pull([1, 10])[0];
+      assert.deepEqual(g.toArray(), [3, 40]);
+    }
+    assert.equal(holders(x), before);
+    const [, pull] = tnp.vjp((x: NDArray) => tnp.multiply(x, x), x);
+    pull.dispose();
+    assert.throws(() => pull([1, 1]), { name: "DisposedError" });
+  });
+});
+
+describe("watched_variables()", () => {
+  test("lists the variables that were read or watched", () => {
+    const [a, b, c] = [new tnp.Variable(1.5), new tnp.Variable(2.5, { trainable: false }), new tnp.Variable(3.5)];
+    using tape = new tnp.GradientTape({ persistent: true });
+    tnp.add(tnp.multiply(c, a), b);
+    assert.deepEqual(tape.watched_variables(), [c, a]);
+    tape.watch(b);
+    assert.deepEqual(tape.watched_variables(), [c, a, b]);
+    using other = new tnp.GradientTape({ watch_accessed_variables: false });
+    tnp.multiply(a, c);
+    assert.deepEqual(other.watched_variables(), []);
+    const y = tnp.multiply(a, c);
+    assert.deepEqual(tape.gradient(y, tape.watched_variables()).map((g) => g?.item()), [1.5, 3.5, undefined]);
   });
 });

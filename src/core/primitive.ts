@@ -18,7 +18,17 @@ export interface Aval {
 }
 
 /** The kinds of primitives. */
-export type Kind = "leaf" | "elementwise" | "move" | "reduce" | "scan" | "index" | "sort" | "random" | "routine";
+export type Kind =
+  | "leaf"
+  | "elementwise"
+  | "move"
+  | "reduce"
+  | "scan"
+  | "index"
+  | "sort"
+  | "random"
+  | "routine"
+  | "control";
 
 /** Where a strided array lies: element offset and strides in elements. */
 export interface View {
@@ -88,7 +98,19 @@ export type Lowering<P> =
     params(params: P, ins: readonly Aval[], out: Aval): Readonly<Record<string, number | string | boolean>>;
     /** Whether pointwise consumers may ride along. */
     readonly epilogue: boolean;
-  };
+  }
+  /** Control flow (src/transform/several.ts): several results, computed by the host, which runs plans of its own. */
+  | {
+    readonly as: "control";
+    /** What its results are. */
+    results(params: P): readonly Aval[];
+    /** Computes the results: finished nodes, from finished nodes. */
+    run(inputs: readonly Node[], params: P): readonly Node[];
+    /** The parameters for a run that a tape follows: with more results at the end, which the gradient needs. */
+    watched(params: P): P;
+  }
+  /** One of several results. */
+  | { readonly as: "pick" };
 
 /** What a vjp rule is given. */
 export interface VjpContext<P> {
@@ -97,6 +119,8 @@ export interface VjpContext<P> {
   readonly params: P;
   /** Which inputs' gradients are wanted. */
   readonly needs: readonly boolean[];
+  /** Of a primitive with several results: one cotangent a result, null where none flows. */
+  readonly cotangents?: readonly (Node | null)[];
 }
 
 /** An input under `vectorized_map`: if `batched`, its axis 0 is the mapped one. */
@@ -251,6 +275,7 @@ export class Node implements Aval {
     this.prim = null;
     this.params = null;
     this.depth = 0;
+    if (inputs.length === 0) return;
     // A list rather than recursion: pending chains may be long.
     for (const x of inputs) dropped.push(x);
     if (dropping) return;

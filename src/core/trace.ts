@@ -30,6 +30,8 @@ export interface Recorder {
   watches?(node: Node): boolean;
   /** False once it sees nothing any more. */
   readonly active?: boolean;
+  /** Keeps what it has seen alive until the function it returns is called: values are computed in the middle of a transformation. */
+  keep?(): () => void;
 }
 
 /** The graph's hooks and limits; set by the transforms, read by `bind`. */
@@ -98,9 +100,20 @@ export function settle(node: Node): Node {
   return node;
 }
 
+const none: readonly Node[] = [];
+
+/** Whether a tape that records follows one of these nodes. */
+export function isWatched(nodes: readonly Node[]): boolean {
+  for (const recorder of context.recorders) {
+    if (recorder.watches === undefined) continue;
+    for (const node of nodes) if (recorder.watches(node)) return true;
+  }
+  return false;
+}
+
 /** A finished node over memory that is already there. */
 export function leaf(aval: Aval, device: Device, storage: Storage, offset: number, strides: readonly number[]): Node {
-  const node = new Node(null, [], null, aval, device);
+  const node = new Node(null, none, null, aval, device);
   node.finish(storage, offset, strides);
   return node;
 }

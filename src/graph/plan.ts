@@ -10,7 +10,7 @@ import type { Kernel, Routine } from "../../kernels/kernel.ts";
 import { type ScalarSource, scalarValue } from "./expand.ts";
 import { dense, fuse, type Fusion, isHeavy, viewThrough } from "./fuse.ts";
 import { lower, type Place, type Work } from "./lower.ts";
-import { planMemory } from "./memory.ts";
+import { type Lifetime, planMemory } from "./memory.ts";
 import type { GNode, Graph } from "./simplify.ts";
 import { itemsize } from "./topo.ts";
 
@@ -55,6 +55,12 @@ export interface LeafArray {
   readonly offset: number;
 }
 
+/** Memory for a result: from this element on. */
+export interface Target {
+  readonly storage: Storage;
+  readonly offset: number;
+}
+
 /** What a graph of one structure does. */
 export class Plan {
   readonly device: Device;
@@ -72,8 +78,9 @@ export class Plan {
   readonly temporary: number;
   /** When it was last used, in ticks of the cache. */
   tick = 0;
-  #memory: (Buffer | null)[] = [];
-  #bases: number[] = [];
+  /** By slot, while the plan runs. */
+  readonly #memory: (Buffer | null)[];
+  readonly #bases: number[];
 
   constructor(device: Device, leafCount: number, parts: Parts) {
     this.device = device;
@@ -84,6 +91,9 @@ export class Plan {
     this.steps = parts.steps;
     this.sizes = parts.sizes;
     this.temporary = parts.temporary;
+    const slots = leafCount + parts.sizes.length + 1;
+    this.#memory = new Array<Buffer | null>(slots).fill(null);
+    this.#bases = new Array<number>(slots).fill(0);
   }
 
   /**
@@ -91,41 +101,44 @@ export class Plan {
    *
    * @param leaves finished arrays in the order of the plan's leaves; pending where the plan takes a plain number
    * @param values plain numbers in the order of the plan's scalars
+   * @param into by result slot: memory to use in place of new memory
    * @returns storages by slot: the leaves' own, then new ones, unheld
    * @throws what allocating and compiling throw; nothing stays allocated then
    */
-  run(leaves: readonly LeafArray[], values: readonly Scalar[]): (Storage | null)[] {
-    const { device, sizes } = this;
+  run(
+    leaves: readonly LeafArray[],
+    values: readonly Scalar[],
+    into: readonly (Target | null)[] | null = null,
+  ): (Storage | null)[] {
+    const { device, sizes, leafCount, steps } = this;
     const memory = this.#memory, bases = this.#bases;
-    const storages: (Storage | null)[] = [];
+    const storages = new Array<Storage | null>(leafCount + sizes.length);
     let temporary: Buffer | null = null;
-    let done = false;
+    let made = 0, done = false;
     try {
-      for (let i = 0; i < this.leafCount; i++) {
-        const leaf = leaves[i]!;
-        storages.push(leaf.storage);
-        memory.push(leaf.storage?.buffer ?? null);
-        bases.push(leaf.offset);
+      for (let i = 0; i < leafCount; i++) {
+        const { storage, offset } = leaves[i]!;
+        storages[i] = storage;
+        memory[i] = storage === null ? null : storage.buffer;
+        bases[i] = offset;
       }
-      for (let i = 0; i < sizes.length; i++) {
-        const buffer = device.allocate(sizes[i]!);
-        memory.push(buffer);
-        bases.push(0);
-        storages.push(new Storage(buffer));
+      for (; made < sizes.length; made++) {
+        const at = leafCount + made;
+        const target = into === null ? null : into[made]!;
+        const storage = target === null ? new Storage(device.allocate(sizes[made]!)) : target.storage;
+        memory[at] = storage.buffer;
+        bases[at] = target === null ? 0 : target.offset;
+        storages[at] = storage;
       }
-      if (this.temporary > 0) {
-        temporary = device.allocate(this.temporary);
-        memory.push(temporary);
-        bases.push(0);
-      }
-      const { steps } = this;
+      if (this.temporary > 0) memory[leafCount + made] = temporary = device.allocate(this.temporary);
       for (let i = 0; i < steps.length; i++) this.#launch(steps[i]!, values);
       done = true;
     } finally {
       if (temporary !== null) temporary.release();
-      if (!done) { for (let i = this.leafCount; i < storages.length; i++) storages[i]!.buffer.release(); }
-      memory.length = 0;
-      bases.length = 0;
+      if (!done) {
+        for (let i = 0; i < made; i++) if (!into?.[i]) storages[leafCount + i]!.buffer.release();
+      }
+      for (let i = 0; i < memory.length; i++) memory[i] = null;
     }
     return storages;
   }
@@ -231,22 +244,13 @@ function assemble(graph: Graph, fusion: Fusion, works: readonly (readonly Work[]
     } else if (node.role !== "view" || isHeavy(node)) fused.push(...node.origins);
   }
 
-  const temporaries = new Map<GNode, { bytes: number; first: number; last: number }>();
-  const touch = (place: Place, step: number) => {
-    const { node } = place;
-    if (node === null || place.raw || own.has(node)) return;
-    const life = temporaries.get(node);
-    if (life === undefined) temporaries.set(node, { bytes: node.size * itemsize(node.dtype), first: step, last: step });
-    else life.last = step;
-  };
-  flat.forEach((work, step) => {
-    for (const place of placesOf(work)) touch(place, step);
-  });
-  const lives = [...temporaries.values()];
+  const lives = lifetimes(flat, own);
   const memory = planMemory(lives);
   const block = leafCount + sizes.length;
   const at = new Map<GNode, number>();
-  [...temporaries.keys()].forEach((node, i) => at.set(node, memory.offsets[i]! / itemsize(node.dtype)));
+  lives.forEach(({ nodes }, i) => {
+    for (const node of nodes) at.set(node, memory.offsets[i]! / itemsize(node.dtype));
+  });
 
   const ref = (place: Place & { readonly shape?: readonly number[] }): Ref => {
     const { node } = place;
@@ -289,7 +293,78 @@ function assemble(graph: Graph, fusion: Fusion, works: readonly (readonly Work[]
       launch: { inputs: args(inputs), output: output.arg, operands: args(operands), scalars },
     };
   });
-  return { results, kept, fused, steps, sizes, temporary: memory.total };
+  // Empty temporaries need an address as well.
+  const temporary = lives.length === 0 ? 0 : Math.max(1, memory.total);
+  return { results, kept, fused, steps, sizes, temporary };
+}
+
+/** Temporaries that share memory, one after the other. */
+interface Shared extends Lifetime {
+  readonly nodes: GNode[];
+  last: number;
+}
+
+/**
+ * How long temporaries are needed. A kernel that reads a temporary for the last time, point by point as it writes a result of the
+ * same size, writes over it: into the temporary's memory, or with the temporary moved to the result's.
+ *
+ * @param own results with memory of their own; temporaries that move there are added
+ */
+function lifetimes(works: readonly Work[], own: Map<GNode, Slot>): Shared[] {
+  const lives = new Map<GNode, Shared>();
+  const last = new Map<GNode, number>();
+  /** What a step wrote already: parts of it, perhaps. */
+  const written = new Set<GNode>();
+  const isTemporary = ({ node, raw }: Place): boolean => node !== null && !raw && !own.has(node);
+  works.forEach((work, step) => {
+    for (const place of placesOf(work)) if (isTemporary(place)) last.set(place.node!, step);
+  });
+  works.forEach((work, step) => {
+    const taken = new Set<Shared>();
+    const outputs: readonly Place[] = work.kind === "kernel" ? work.outputs : [work.output];
+    for (const place of placesOf(work)) {
+      const node = place.node!;
+      const isOutput = outputs.includes(place);
+      // With several outputs, one may be stored before another has read the temporary.
+      const donor = isOutput && outputs.length === 1 && work.kind === "kernel" && work.kernel.kind === "map" &&
+          !written.has(node)
+        ? donorOf(place, work.operands.filter(isTemporary), (x) => last.get(x) === step)
+        : null;
+      const memory = donor === null ? undefined : lives.get(donor);
+      if (memory !== undefined && !taken.has(memory)) {
+        taken.add(memory);
+        if (!isTemporary(place)) {
+          for (const x of memory.nodes) {
+            own.set(x, own.get(node)!);
+            lives.delete(x);
+          }
+          continue;
+        }
+        memory.nodes.push(node);
+        lives.set(node, memory);
+      }
+      if (!isTemporary(place)) continue;
+      const life = lives.get(node);
+      if (life === undefined) {
+        lives.set(node, { bytes: node.size * itemsize(node.dtype), first: step, last: step, nodes: [node] });
+      } else life.last = step;
+    }
+  });
+  return [...new Set(lives.values())];
+}
+
+/** A temporary among a kernel's operands that ends here and lies as an output does. */
+function donorOf(output: Place, operands: readonly Place[], ends: (node: GNode) => boolean): GNode | null {
+  const { node, strides, offset } = output;
+  const alike = (x: Place): boolean =>
+    x.offset === offset && x.strides.length === strides.length && x.strides.every((s, d) => s === strides[d]);
+  for (const { node: x } of operands) {
+    if (
+      x !== null && x.size === node!.size && itemsize(x.dtype) === itemsize(node!.dtype) && ends(x) &&
+      operands.every((place) => place.node !== x || alike(place))
+    ) return x;
+  }
+  return null;
 }
 
 function placesOf(work: Work): readonly Place[] {

@@ -53,7 +53,7 @@ export function simplify(walk: Walk, given: readonly (View | null)[] = []): Grap
   const nodes: GNode[] = [];
   const standIn: GNode[] = [];
   const seen = new Map<string, GNode>();
-  let leaf = 0, scalar = 0, extra = walk.scalars.length;
+  let leaf = 0, scalar = 0, extra = walk.scalarCount;
 
   const make = (
     role: Role,
@@ -87,7 +87,7 @@ export function simplify(walk: Walk, given: readonly (View | null)[] = []): Grap
     return node;
   };
 
-  for (let at = 0; at < walk.nodes.length; at++) {
+  for (let at = 0; at < walk.count; at++) {
     const node = walk.nodes[at]!;
     let g: GNode | undefined;
     if (walk.leaves[leaf] === node) {
@@ -121,7 +121,7 @@ export function simplify(walk: Walk, given: readonly (View | null)[] = []): Grap
     }
     standIn.push(g);
   }
-  return reachable({ nodes, roots: walk.roots.map((at) => standIn[at]!) });
+  return reachable({ nodes, roots: walk.roots.slice(0, walk.rootCount).map((at) => standIn[at]!) });
 }
 
 /** Whether a move gives every element its own place again. */

@@ -4,7 +4,7 @@
  * @module
  */
 import { type DType, dtypeInfo } from "../base/dtype.ts";
-import { TracerError } from "../base/errors.ts";
+import { DisposedError, TracerError } from "../base/errors.ts";
 import type { Device } from "../device/device.ts";
 import type { Primitive } from "../core/primitive.ts";
 import type { Node } from "../core/trace.ts";
@@ -42,25 +42,50 @@ function intern<K>(table: Map<K, number>, key: K): number {
   return id;
 }
 
-/** The nodes of a graph in an order in which inputs come first, and its key. */
+/** What a walk must know of a primitive, by its number. */
+const roles: number[] = [];
+const SCALAR = 1, PLACEHOLDER = 2, OTHER = 3;
+
+function roleOf(prim: Primitive, id: number): number {
+  const role = prim.name === "placeholder" ? PLACEHOLDER : prim.lower.as === "scalar" ? SCALAR : OTHER;
+  roles[id] = role;
+  return role;
+}
+
+/** The most places that lists keep between walks. */
+const KEPT = 4096;
+
+const gone = undefined as unknown as Node;
+
+/** Clears the first places of a list, which keeps its memory unless that is much. */
+function empty(list: Node[], count: number): void {
+  if (list.length > KEPT) list.length = 0;
+  else for (let i = 0; i < count; i++) list[i] = gone;
+}
+
+/** The nodes of a graph in an order in which inputs come first, and its key. Lists are longer than what is in them. */
 export class Walk {
   /** Every node that takes part, inputs first; each node's `mark` is its position. */
   readonly nodes: Node[] = [];
+  count = 0;
   /** Per node: a sum of `flags`. Meaningless for leaves. */
   readonly flags: number[] = [];
   /** Finished nodes and placeholders, in order of position. */
   readonly leaves: Node[] = [];
+  leafCount = 0;
   /** Plain numbers, in order of position. */
   readonly scalars: Node[] = [];
+  scalarCount = 0;
   /** Positions of the roots, in the order given. */
   readonly roots: number[] = [];
+  rootCount = 0;
   /** The key: `code[0 .. length)`. */
   code: Float64Array = new Float64Array(256);
   length = 0;
   hash = 0;
-  #uses: number[] = [];
-  #stack: Node[] = [];
-  #next: number[] = [];
+  readonly #uses: number[] = [];
+  readonly #stack: Node[] = [];
+  readonly #next: number[] = [];
   #placeholders: ReadonlyMap<Node, number> | null = null;
 
   /**
@@ -78,16 +103,16 @@ export class Walk {
     if (placeholders !== null) {
       for (const node of placeholders.keys()) this.#enter(node);
     }
-    for (const root of roots) this.#visit(root);
+    for (let i = 0; i < roots.length; i++) this.#visit(roots[i]!);
     this.#push(INPUT);
-    for (const root of roots) {
-      const at = root.mark;
-      this.roots.push(at);
+    const { nodes, count } = this;
+    for (let i = 0; i < roots.length; i++) {
+      const at = roots[i]!.mark;
+      this.roots[this.rootCount++] = at;
       this.flags[at] = flags.root;
       this.#push(at);
     }
-    const { nodes } = this;
-    for (let i = 0; i < nodes.length; i++) {
+    for (let i = 0; i < count; i++) {
       const node = nodes[i]!;
       if (node.prim === null) continue;
       let f = this.flags[i]!;
@@ -100,13 +125,14 @@ export class Walk {
 
   /** Lets go of every node. */
   clear(): void {
-    this.nodes.length =
-      this.flags.length =
-      this.leaves.length =
-      this.scalars.length =
-      this.roots.length =
+    empty(this.nodes, this.count);
+    empty(this.leaves, this.leafCount);
+    empty(this.scalars, this.scalarCount);
+    this.count =
+      this.leafCount =
+      this.scalarCount =
+      this.rootCount =
         0;
-    this.#uses.length = this.#stack.length = this.#next.length = 0;
     this.#placeholders = null;
     this.length = 0;
     this.hash = 0;
@@ -137,12 +163,14 @@ export class Walk {
         next[top] = at + 1;
         const input = node.inputs[at]!;
         if (input.storage === null) resolveView(input);
-        if (!this.#seen(input)) {
+        if (this.#seen(input)) continue;
+        if (input.inputs.length === 0) this.#enter(input);
+        else {
           stack[++top] = input;
           next[top] = 0;
         }
       } else {
-        top--;
+        stack[top--] = gone;
         this.#enter(node);
       }
     }
@@ -150,14 +178,14 @@ export class Walk {
 
   /** Gives a node its position and writes it into the key. */
   #enter(node: Node): void {
-    const at = this.nodes.length;
+    const at = this.count++;
     node.mark = at;
-    this.nodes.push(node);
-    this.flags.push(0);
-    this.#uses.push(0);
+    this.nodes[at] = node;
+    this.flags[at] = 0;
+    this.#uses[at] = 0;
     const { prim } = node;
     if (prim === null || (this.#placeholders !== null && this.#placeholders.has(node))) {
-      this.leaves.push(node);
+      this.leaves[this.leafCount++] = node;
       this.#push(LEAF);
       this.#push(dtypeInfo(node.dtype).code);
       const { shape, strides } = node;
@@ -165,14 +193,16 @@ export class Walk {
       if (prim === null) { for (let i = 0; i < shape.length; i++) this.#push(shape[i] === 1 ? 0 : strides[i]!); }
       return;
     }
-    this.#push(intern(primitiveIds, prim));
+    const id = primitiveId(prim);
+    const role = roles[id] ?? roleOf(prim, id);
+    this.#push(id);
     this.#push(dtypeInfo(node.dtype).code);
-    if (prim.lower.as === "scalar") {
-      if (prim.name === "disposed") throw new TypeError("evaluate: a value was used after dispose()");
-      this.scalars.push(node);
+    if (role === SCALAR) {
+      if (prim.name === "disposed") throw new DisposedError("evaluate: a value was used after dispose()");
+      this.scalars[this.scalarCount++] = node;
       return;
     }
-    if (prim.name === "placeholder") {
+    if (role === PLACEHOLDER) {
       throw new TracerError(
         "evaluate: a traced value has no value of its own; inside tnp.function and tnp.vectorized_map use tnp.where instead of reading it, " +
           "and return what is needed outside",
@@ -236,7 +266,8 @@ export class Walk {
  */
 export function resolveView(node: Node): boolean {
   if (node.storage !== null) return true;
-  if (node.symbolic || node.prim?.lower.as !== "view") return false;
+  // Most nodes are told apart by their kind, which all records have in the same place.
+  if (node.prim?.kind !== "move" || node.symbolic || node.prim.lower.as !== "view") return false;
   const moves: Node[] = [node];
   let base = node.inputs[0]!;
   while (base.storage === null) {

@@ -11,9 +11,9 @@ import type { Scalar } from "../core/registry.ts";
 import { context, isDisposed, leaf, type Node, Storage } from "../core/trace.ts";
 import type { Device } from "../device/device.ts";
 import { planCache } from "../graph/cache.ts";
-import { makePlan, type Plan } from "../graph/plan.ts";
+import { makePlan, type Plan, type Target } from "../graph/plan.ts";
 import { simplify } from "../graph/simplify.ts";
-import { byDevice, itemsize, resolveView, Walk } from "../graph/topo.ts";
+import { byDevice, flags, itemsize, resolveView, Walk } from "../graph/topo.ts";
 
 const walk = new Walk();
 const values: Scalar[] = [];
@@ -46,23 +46,23 @@ export function evaluate(roots: readonly Node[]): void {
 }
 
 const tracerText =
-  "evaluate: a traced value cannot be read: inside tnp.function and tnp.vectorized_map use tnp.where instead of a condition on it, " +
+  "evaluate: a traced value cannot be read: inside tnp.function and tnp.vectorized_map use tnp.where or tnp.cond instead of a condition on it, " +
   "and return what is needed outside; a value kept from an earlier trace has no value at all";
 
 function evaluateOn(device: Device, roots: readonly Node[]): void {
   try {
     walk.run(roots);
     const plan = planOf(device, false);
-    for (const node of walk.scalars) values.push(valueOf(node));
-    if (debugging("evaluations")) tell(plan, walk.nodes.length);
+    for (let i = 0; i < walk.scalarCount; i++) values[i] = valueOf(walk.scalars[i]!);
+    if (debugging("evaluations")) tell(plan, walk.count);
     const storages = plan.run(walk.leaves, values);
-    const { nodes } = walk;
+    const { nodes, rootCount } = walk;
     const { results, kept, fused } = plan;
     for (let i = 0; i < fused.length; i++) nodes[fused[i]!]!.computed++;
     // Leaves must outlive the moment in which their last reader lets go of them while another root still views them.
     for (let i = 0; i < storages.length; i++) storages[i]!.hold();
     for (let i = 0; i < results.length; i++) {
-      const node = nodes[i < walk.roots.length ? walk.roots[i]! : kept[i - walk.roots.length]!]!;
+      const node = nodes[i < rootCount ? walk.roots[i]! : kept[i - rootCount]!]!;
       if (node.storage !== null || isDisposed(node)) continue;
       const { slot, offset, strides } = results[i]!;
       const base = slot < plan.leafCount ? walk.leaves[slot]!.offset : 0;
@@ -71,7 +71,6 @@ function evaluateOn(device: Device, roots: readonly Node[]): void {
     for (let i = 0; i < storages.length; i++) storages[i]!.drop();
   } finally {
     walk.clear();
-    values.length = 0;
   }
 }
 
@@ -90,7 +89,7 @@ function planOf(device: Device, copy: boolean): Plan {
   const cache = planCache(device);
   let plan = cache.get(walk);
   if (plan === undefined) {
-    plan = makePlan(simplify(walk), device, walk.leaves.length, copy);
+    plan = makePlan(simplify(walk), device, walk.leafCount, copy);
     cache.set(walk, plan);
   }
   return plan;
@@ -120,6 +119,21 @@ export function contiguous(node: Node): Node {
 }
 
 /**
+ * Copies a finished value in C order into memory that is there.
+ *
+ * @param offset the element of the storage where it begins
+ */
+export function copyInto(node: Node, storage: Storage, offset: number): void {
+  if (node.size === 0) return;
+  try {
+    walk.run([node], true);
+    planOf(node.device, true).run(walk.leaves, [], [{ storage, offset }]);
+  } finally {
+    walk.clear();
+  }
+}
+
+/**
  * The bytes of a value in C order; waits for them. Complex elements are re then im, bfloat16 its bits, bool 0 or 1.
  *
  * @throws TracerError for a traced value, DisposedError after dispose()
@@ -136,7 +150,8 @@ export function readBytes(node: Node): Uint8Array<ArrayBuffer> {
 
 /** Like `readBytes`, without blocking the event loop. */
 export async function readBytesAsync(node: Node): Promise<Uint8Array<ArrayBuffer>> {
-  const x = contiguous(node).hold();
+  const { device } = node;
+  const x = (device.defer === undefined ? contiguous(node) : device.defer(() => contiguous(node))).hold();
   const size = itemsize(x.dtype);
   try {
     return await x.device.readAsync(x.storage!.buffer, x.offset * size, x.size * size);
@@ -173,9 +188,10 @@ export interface CompiledGraph {
    * Runs the graph.
    *
    * @param inputs values for the placeholders, in their order; pending ones are computed first, plain numbers are not stored
+   * @param into memory for outputs, which is used where an output lies in memory of its own
    * @returns finished nodes, one for each output; an output that is an input's value shares its memory
    */
-  run(inputs: readonly Node[]): Node[];
+  run(inputs: readonly Node[], into?: readonly (Target | null)[]): Node[];
   /** How many plans were made: one for each combination of strides that came. */
   readonly plans: number;
   /** Lets go of the arrays the graph closed over. */
@@ -193,11 +209,20 @@ export function compilePlan(outputs: readonly Node[], inputs: readonly Node[]): 
   return new Compiled(outputs, inputs);
 }
 
+/** A plan for inputs that lie in one way, with what its runs are given: the first leaves and the last numbers are the inputs'. */
+interface Variant {
+  readonly plan: Plan;
+  readonly leaves: Node[];
+  readonly scalars: Scalar[];
+  /** How many numbers are the graph's own. */
+  readonly own: number;
+}
+
 class Compiled implements CompiledGraph {
   #outputs: readonly Node[];
   #inputs: readonly Node[];
   #device: Device | null;
-  #variants = new Map<string, { plan: Plan; leaves: Node[]; scalars: Scalar[]; own: number }>();
+  #variants = new Map<string, Variant>();
   #constants: Node[] | null = null;
 
   constructor(outputs: readonly Node[], inputs: readonly Node[]) {
@@ -210,35 +235,48 @@ class Compiled implements CompiledGraph {
     return this.#variants.size;
   }
 
-  run(inputs: readonly Node[]): Node[] {
+  run(inputs: readonly Node[], into: readonly (Target | null)[] | null = null): Node[] {
     if (this.#outputs.length === 0) return [];
     if (inputs.length !== this.#inputs.length) {
       throw new TypeError(`run: expected ${this.#inputs.length} inputs, got ${inputs.length}`);
     }
-    evaluate(inputs.filter((node) => !isNumber(node)));
-    let key = "";
-    for (let i = 0; i < inputs.length; i++) {
-      const node = inputs[i]!;
-      if (node.storage === null) key += `${i};`;
-      else if (!isContiguous(node.shape, node.strides)) key += `${i}:${node.strides.join()};`;
-    }
-    const variant = this.#variants.get(key) ?? this.#make(key, inputs);
-    const { plan, leaves, scalars, own } = variant;
+    const { plan, leaves, scalars, own } = this.#variant(inputs);
     let extra = own;
     for (let i = 0; i < inputs.length; i++) {
       const node = inputs[i]!;
       leaves[i] = node;
       if (node.storage === null) scalars[extra++] = valueOf(node);
     }
-    const storages = plan.run(leaves, scalars);
-    const out: Node[] = [];
-    for (let i = 0; i < this.#outputs.length; i++) {
+    const targets = into === null ? null : targetsOf(plan, this.#outputs, into);
+    const storages = plan.run(leaves, scalars, targets);
+    const outputs = this.#outputs;
+    const out = new Array<Node>(outputs.length);
+    for (let i = 0; i < outputs.length; i++) {
       const { slot, offset, strides } = plan.results[i]!;
-      const base = slot < plan.leafCount ? leaves[slot]!.offset : 0;
-      out.push(leaf(this.#outputs[i]!, plan.device, storages[slot]!, base + offset, strides));
+      const base = slot < plan.leafCount ? leaves[slot]!.offset : targets?.[slot - plan.leafCount]?.offset ?? 0;
+      const node = leaf(outputs[i]!, plan.device, storages[slot]!, base + offset, strides);
+      node.weak = outputs[i]!.weak;
+      out[i] = node;
     }
-    leaves.fill(unused, 0, inputs.length);
+    for (let i = 0; i < inputs.length; i++) leaves[i] = unused;
     return out;
+  }
+
+  /** The plan for inputs that lie like these; pending ones are computed. */
+  #variant(inputs: readonly Node[]): Variant {
+    for (let i = 0; i < inputs.length; i++) {
+      if (inputs[i]!.storage === null && !isNumber(inputs[i]!)) {
+        evaluate(inputs.filter((node) => !isNumber(node)));
+        break;
+      }
+    }
+    let key = "";
+    for (let i = 0; i < inputs.length; i++) {
+      const { storage, shape, strides } = inputs[i]!;
+      if (storage === null) key += `${i};`;
+      else if (!isContiguous(shape, strides)) key += `${i}:${strides.join()};`;
+    }
+    return this.#variants.get(key) ?? this.#make(key, inputs);
   }
 
   dispose(): void {
@@ -250,7 +288,7 @@ class Compiled implements CompiledGraph {
     this.#variants.clear();
   }
 
-  #make(key: string, inputs: readonly Node[]) {
+  #make(key: string, inputs: readonly Node[]): Variant {
     const own = new Walk();
     const positions = new Map(this.#inputs.map((node, i) => [node, i]));
     if (this.#constants === null) {
@@ -261,15 +299,34 @@ class Compiled implements CompiledGraph {
     own.run(this.#outputs, false, positions);
     const views = inputs.map(({ storage, shape, strides }) => storage === null ? null : { shape, strides, offset: 0 });
     // Nothing inside a trace can be asked for from outside.
-    for (let i = 0; i < own.flags.length; i++) own.flags[i]! &= 1;
+    for (let i = 0; i < own.count; i++) own.flags[i]! &= flags.root;
     const graph = simplify(own, views);
     const device = this.#device!;
-    const plan = makePlan(graph, device, own.leaves.length);
-    const variant = { plan, leaves: [...own.leaves], scalars: own.scalars.map(valueOf), own: own.scalars.length };
+    const plan = makePlan(graph, device, own.leafCount);
+    const variant = {
+      plan,
+      leaves: own.leaves,
+      scalars: own.scalars.slice(0, own.scalarCount).map(valueOf),
+      own: own.scalarCount,
+    };
     if (this.#variants.size >= 16) this.#variants.delete(this.#variants.keys().next().value!);
     this.#variants.set(key, variant);
     return variant;
   }
+}
+
+/** By result slot the memory for outputs that fill it. */
+function targetsOf(plan: Plan, outputs: readonly Node[], into: readonly (Target | null)[]): (Target | null)[] {
+  const { sizes, leafCount, results } = plan;
+  const targets = new Array<Target | null>(sizes.length).fill(null);
+  for (let i = 0; i < into.length; i++) {
+    const { slot, offset, strides } = results[i]!;
+    const at = slot - leafCount;
+    if (into[i] === null || at < 0 || targets[at] !== null || offset !== 0) continue;
+    const { shape, size, dtype } = outputs[i]!;
+    if (size * itemsize(dtype) === sizes[at] && isContiguous(shape, strides)) targets[at] = into[i]!;
+  }
+  return targets;
 }
 
 /** Whether a node is a plain number that was not stored. */

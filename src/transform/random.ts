@@ -3,6 +3,7 @@
  * the `threefry` primitive, so the numbers are the same on every device.
  * @module
  */
+import { describe } from "../base/describe.ts";
 import { scalar } from "../core/ops.ts";
 import { context, type Node } from "../core/trace.ts";
 import type { Device } from "../device/device.ts";
@@ -35,7 +36,7 @@ export function seed(value: number | bigint | null): void {
   }
   const whole = typeof value === "bigint" || Number.isSafeInteger(value);
   if (!whole || value < 0 || value >= 2n ** 64n) {
-    throw new RangeError(`seed: got ${value}, expected an integer from 0 to 2^64 - 1`);
+    throw new RangeError(`seed: got ${describe(value)}, expected an integer from 0 to 2^64 - 1`);
   }
   const bits = BigInt(value);
   const low = Number(bits & 0xffffffffn);

@@ -6,9 +6,10 @@ import { TracerError } from "../base/errors.ts";
 import type { BatchArg, Primitive, Trace } from "../core/primitive.ts";
 import { bind, type Node } from "../core/trace.ts";
 import type { Device } from "../device/device.ts";
+import { bindControl, isControl } from "./several.ts";
 
 /** One primitive of a graph; `inputs` are slots. */
-interface Step {
+export interface Step {
   readonly prim: Primitive;
   readonly params: unknown;
   readonly inputs: readonly number[];
@@ -27,8 +28,12 @@ export class Graph {
   readonly constants: readonly Node[];
   /** The traced results. */
   readonly outputs: readonly Node[];
-  readonly #steps: Step[] = [];
-  readonly #results: readonly number[];
+  /** The primitives, inputs first. */
+  readonly steps: readonly Step[];
+  /** The slots of the outputs. */
+  readonly results: readonly number[];
+  /** Whether it has control flow, whose replay computes values in the middle. */
+  readonly #controls: boolean;
   #disposed = false;
 
   /**
@@ -66,21 +71,24 @@ export class Graph {
     }
     const slots = new Map<Node, number>();
     for (const node of [...inputs, ...constants, ...order]) slots.set(node, slots.size);
+    const steps: Step[] = [];
     for (const node of order) {
       const { prim, params, device, weak } = node;
       if (prim === null || prim.name === "placeholder") {
         throw new TracerError("trace: a placeholder that is no input of the traced function was used in it");
       }
-      this.#steps.push({ prim, params, inputs: node.inputs.map((x) => slots.get(x)!), device, weak });
+      steps.push({ prim, params, inputs: node.inputs.map((x) => slots.get(x)!), device, weak });
     }
-    this.#results = outputs.map((node) => slots.get(node)!);
+    this.steps = steps;
+    this.#controls = steps.some(({ prim }) => isControl(prim));
+    this.results = outputs.map((node) => slots.get(node)!);
     this.constants = constants;
     for (const list of [inputs, constants, outputs]) for (const node of list) node.hold();
   }
 
   /** How many primitives it has. */
   get length(): number {
-    return this.#steps.length;
+    return this.steps.length;
   }
 
   /**
@@ -91,12 +99,15 @@ export class Graph {
    */
   run(inputs: readonly Node[], constants: readonly Node[] = this.constants): Node[] {
     const values: Node[] = [...inputs, ...constants];
-    for (const { prim, params, inputs, device, weak } of this.#steps) {
-      const node = bind(prim, inputs.map((slot) => values[slot]!), params, device);
-      if (weak) node.weak = true;
-      values.push(node);
-    }
-    return this.#results.map((slot) => values[slot]!);
+    return this.#holding(values, (x) => x, () => {
+      for (const { prim, params, inputs, device, weak } of this.steps) {
+        const add = isControl(prim) ? bindControl : bind;
+        const node = add(prim, inputs.map((slot) => values[slot]!), params, device);
+        if (weak) node.weak = true;
+        values.push(this.#controls ? node.hold() : node);
+      }
+      return this.results.map((slot) => values[slot]!);
+    });
   }
 
   /**
@@ -108,14 +119,37 @@ export class Graph {
   runBatched(inputs: readonly BatchArg[], size: number): BatchArg[] {
     const values: BatchArg[] = [...inputs];
     for (const node of this.constants) values.push({ node, batched: false });
-    for (const { prim, params, inputs, device, weak } of this.#steps) {
-      const args = inputs.map((slot) => values[slot]!);
-      const batched = args.some((arg) => arg.batched);
-      const node = batched ? prim.batch(args, params, size) : bind(prim, args.map((arg) => arg.node), params, device);
-      if (weak) node.weak = true;
-      values.push({ node, batched });
+    return this.#holding(values, ({ node }) => node, () => {
+      for (const { prim, params, inputs, device, weak } of this.steps) {
+        const args = inputs.map((slot) => values[slot]!);
+        const batched = args.some((arg) => arg.batched);
+        const add = isControl(prim) ? bindControl : bind;
+        const node = batched ? prim.batch(args, params, size) : add(prim, args.map((arg) => arg.node), params, device);
+        if (weak) node.weak = true;
+        values.push({ node: this.#controls ? node.hold() : node, batched });
+      }
+      return this.results.map((slot) => values[slot]!);
+    });
+  }
+
+  /** Runs an interpreter; with control flow it holds what it adds to `values`, and this lets go of all but the results. */
+  #holding<T>(values: readonly T[], nodeOf: (value: T) => Node, fn: () => T[]): T[] {
+    const before = values.length;
+    let out: readonly T[] = [];
+    try {
+      return [...out = fn()];
+    } finally {
+      if (this.#controls) {
+        const kept = new Set(out.map(nodeOf));
+        for (const node of kept) node.hold();
+        for (let i = values.length - 1; i >= before; i--) nodeOf(values[i]!).drop();
+        for (const node of kept) node.holders--;
+      }
     }
-    return this.#results.map((slot) => values[slot]!);
+  }
+
+  [Symbol.dispose](): void {
+    this.dispose();
   }
 
   /**

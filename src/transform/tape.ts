@@ -13,6 +13,7 @@ import * as ops from "../core/ops.ts";
 import type { Primitive } from "../core/primitive.ts";
 import { context, isDisposed, type Node, type Recorder } from "../core/trace.ts";
 import { vectorize } from "./batch.ts";
+import { pickedIndex } from "./several.ts";
 import { tidy } from "./tracing.ts";
 import { assignedCell, Cell } from "./variable.ts";
 
@@ -169,6 +170,11 @@ export class Tape implements Recorder {
     }
     if (source instanceof Cell) this.#note(source, node);
     else this.#log.watch(node);
+  }
+
+  /** The variables that were read while it recorded, in the order of their first reading. */
+  variables(): object[] {
+    return [...this.#log.reads.keys()];
   }
 
   #note(variable: object, node: Node): void {
@@ -332,7 +338,14 @@ export class Tape implements Recorder {
       if (isDisposed(target)) throw new TracerError(`${name}: target ${i} was disposed`);
       if (isInexact(target.dtype)) accumulate(cotangents, target, seedOf(name, target, seeds?.[i] ?? null));
     });
-    backward(this.#log.entries, places.flat(), cotangents);
+    // Control flow computes values on the way.
+    const given = [...cotangents.values()];
+    for (const node of given) node.hold();
+    try {
+      backward(this.#log.entries, places.flat(), cotangents);
+    } finally {
+      for (const node of given) node.holders--;
+    }
     return sources.map((source, i) => {
       let total: Node | null = null;
       for (const node of places[i]!) {
@@ -347,6 +360,8 @@ export class Tape implements Recorder {
 /** Adds the cotangents of everything between `sources` and the nodes that have one already. */
 function backward(log: readonly Entry[], sources: readonly Node[], cotangents: Map<Node, Node>): void {
   const kept = new Set(sources);
+  /** Cotangents of the results of nodes that have several. */
+  const several = new Map<Node, (Node | null)[]>();
   const onPath = new Set(sources);
   const entries = log.filter((entry) => {
     if (!entry.inputs.some((x) => onPath.has(x))) return false;
@@ -355,12 +370,24 @@ function backward(log: readonly Entry[], sources: readonly Node[], cotangents: M
   });
   for (let i = entries.length - 1; i >= 0; i--) {
     const { node, prim, inputs, params } = entries[i]!;
-    const g = cotangents.get(node);
+    const parts = several.get(node);
+    const g = parts?.find((part) => part !== null) ?? cotangents.get(node);
     if (g === undefined) continue;
     if (!kept.has(node)) cotangents.delete(node);
+    const index = pickedIndex(prim, params);
+    if (index !== null) {
+      const [whole] = inputs;
+      let list = several.get(whole!);
+      if (list === undefined) several.set(whole!, list = []);
+      while (list.length <= index) list.push(null);
+      const before = list[index]!;
+      list[index] = before === null ? g : ops.add(before, g);
+      continue;
+    }
     const needs = inputs.map((x) => onPath.has(x) && isInexact(x.dtype));
     if (!needs.includes(true)) continue;
-    const grads = prim.vjp!(g, { inputs, output: node, params, needs });
+    const ctx = { inputs, output: node, params, needs };
+    const grads = prim.vjp!(g, parts === undefined ? ctx : { ...ctx, cotangents: parts });
     for (let k = 0; k < inputs.length; k++) {
       const gx = grads[k];
       if (needs[k] && gx !== null && gx !== undefined) accumulate(cotangents, inputs[k]!, likeInput(gx, inputs[k]!));
@@ -414,13 +441,4 @@ function shapeOf(source: Source): readonly number[] {
 function missing(source: Source, shape: readonly number[], unconnected: Unconnected): Node | null {
   if (unconnected === "none") return null;
   return ops.broadcast(ops.scalar(0, source.dtype, source.device), shape);
-}
-
-/** Whether a tape that records follows one of these nodes. */
-export function isWatched(nodes: readonly Node[]): boolean {
-  for (const recorder of context.recorders) {
-    if (recorder.watches === undefined) continue;
-    for (const node of nodes) if (recorder.watches(node)) return true;
-  }
-  return false;
 }

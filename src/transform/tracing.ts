@@ -18,7 +18,7 @@ import { Graph } from "./replay.ts";
 export type TraceKind = "function" | "map" | "pullback";
 
 /** A variable as traces see it: a place for one value. */
-export interface Cell {
+export interface Cell extends Aval {
   readonly device: Device;
   /** The value now, in the trace that runs. */
   read(): Node;
@@ -151,6 +151,15 @@ export class Collector implements Recorder {
 
   record(node: Node): void {
     this.#nodes.push(node);
+  }
+
+  /** Keeps the nodes alive until the function it returns is called. */
+  keep(): () => void {
+    const nodes = [...this.#nodes];
+    for (const node of nodes) node.hold();
+    return () => {
+      for (const node of nodes) node.holders--;
+    };
   }
 
   /** Lets go of every node that has no holder. */

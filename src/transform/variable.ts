@@ -24,6 +24,11 @@ class Place {
   }
 }
 
+/** Whether two parameters are one variable. */
+export function samePlace(a: unknown, b: unknown): boolean {
+  return a instanceof Place && b instanceof Place && a.cell === b.cell;
+}
+
 /** What was assigned to a variable: the same value, to which no gradient flows back. A tape sees a new reading of the variable. */
 const assigned: Primitive<Place> = {
   name: "assigned",
