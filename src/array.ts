@@ -5,10 +5,11 @@
  * method and its function are one piece of code.
  * @module
  */
-import { type DType, dtypes, isComplex } from "./base/dtype.ts";
-import { DisposedError, TracerError } from "./base/errors.ts";
+import { describe } from "./base/describe.ts";
+import { type DType, dtypes, type InexactType, isComplex } from "./base/dtype.ts";
+import { DisposedError, TracerError, within } from "./base/errors.ts";
 import { formatShape } from "./base/shape.ts";
-import { isDisposed, type Node, type NodeSource, settle } from "./core/trace.ts";
+import { isDisposed, Node, type NodeSource, settle } from "./core/trace.ts";
 import { readBytes, readBytesAsync } from "./transform/evaluate.ts";
 import { asElements, asNested, type DataOf, elementAt, type Nested, type Scalar } from "./base/elements.ts";
 
@@ -63,6 +64,12 @@ export type ArrayLike =
   | TensorObject
   | ArraySource
   | readonly ArrayLike[];
+
+/** Operands beside which an array of dtype D keeps its dtype in a quotient. */
+export type KeepsQuotient<D extends DType> = D extends InexactType ? NDArray<D> | number | bigint | boolean : never;
+
+/** Operands beside which an array of dtype D keeps its dtype: arrays of the same, and for floats plain numbers. */
+export type Keeps<D extends DType> = D extends InexactType ? KeepsQuotient<D> : D extends "bool" ? never : NDArray<D>;
 
 /** An axis, several axes, or null for all of them. */
 export type Axis = number | readonly number[] | null;
@@ -320,6 +327,9 @@ export class NDArray<D extends DType = DType> {
   // No finalizer drops the node: a registry would keep node and memory alive until a synchronous loop ends. What nobody gives
   // back, the collector takes, and devices learn of it through their buffers.
   private constructor(node: Node) {
+    if (!(node instanceof Node)) {
+      throw new TypeError("NDArray: arrays are made by functions such as tnp.array, not by new");
+    }
     this.#node = node.hold();
     if (scopes.length > 0) scopes.at(-1)!.add(this);
     settle(node);
@@ -410,9 +420,14 @@ export class NDArray<D extends DType = DType> {
    */
   item(...index: readonly number[]): Scalar {
     if (index.length > 0) {
-      using one = index.length === 1 && this.ndim !== 1
-        ? methods.at(methods.ravel(this), index)
-        : methods.at(this, index);
+      for (const n of index) {
+        if (!Number.isInteger(n)) throw new TypeError(`item: got index ${describe(n)}, expected an integer`);
+      }
+      if (index.length !== 1 && index.length !== this.ndim) {
+        throw new TypeError(`item: got ${index.length} indices, expected 1 or ${this.ndim}`);
+      }
+      const flat = index.length === 1 && this.ndim !== 1;
+      using one = within("item", () => methods.at(flat ? methods.ravel(this) : this, index));
       return one.item();
     }
     const node = readable(this, "item");
@@ -520,36 +535,50 @@ export class NDArray<D extends DType = DType> {
   }
 
   /** `x + y`, as `tnp.add`. */
+  add(y: Keeps<D>): NDArray<D>;
+  add(y: ArrayLike): NDArray;
   add(y: ArrayLike): NDArray {
     return methods.add(this, y);
   }
 
   /** `x - y`, as `tnp.subtract`. */
+  sub(y: Keeps<D>): NDArray<D>;
+  sub(y: ArrayLike): NDArray;
   sub(y: ArrayLike): NDArray {
     return methods.subtract(this, y);
   }
 
   /** `x * y`, as `tnp.multiply`. */
+  mul(y: Keeps<D>): NDArray<D>;
+  mul(y: ArrayLike): NDArray;
   mul(y: ArrayLike): NDArray {
     return methods.multiply(this, y);
   }
 
   /** `x / y`, as `tnp.divide`. */
+  div(y: KeepsQuotient<D>): NDArray<D>;
+  div(y: ArrayLike): NDArray;
   div(y: ArrayLike): NDArray {
     return methods.divide(this, y);
   }
 
   /** `x // y`, as `tnp.floor_divide`. */
+  floordiv(y: Keeps<D>): NDArray<D>;
+  floordiv(y: ArrayLike): NDArray;
   floordiv(y: ArrayLike): NDArray {
     return methods.floor_divide(this, y);
   }
 
   /** `x % y` with the divisor's sign, as `tnp.mod`. */
+  mod(y: Keeps<D>): NDArray<D>;
+  mod(y: ArrayLike): NDArray;
   mod(y: ArrayLike): NDArray {
     return methods.mod(this, y);
   }
 
   /** `x ** y`, as `tnp.power`. */
+  pow(y: Keeps<D>): NDArray<D>;
+  pow(y: ArrayLike): NDArray;
   pow(y: ArrayLike): NDArray {
     return methods.power(this, y);
   }
@@ -810,7 +839,7 @@ function readable(x: NDArray, name: string): Node {
       `${name}: a traced array of shape ${
         formatShape(node.shape)
       } has no value inside tnp.function or tnp.vectorized_map; ` +
-        `return it, or use tnp.where instead of a condition`,
+        `return it, or use tnp.where or tnp.cond instead of a condition, tnp.while_loop or tnp.scan instead of a loop`,
     );
   }
   return node;

@@ -20,6 +20,8 @@ export type {
   DiagonalOptions,
   Index,
   IndexList,
+  Keeps,
+  KeepsQuotient,
   Nested,
   OrderOptions,
   ReduceOptions,
@@ -54,6 +56,7 @@ export * from "./numpy/autodiff.ts";
 export * from "./numpy/bitwise.ts";
 export * from "./numpy/comparison.ts";
 export * as config from "./numpy/config.ts";
+export { cond, scan, type ScanLoopOptions, while_loop, type WhileOptions } from "./numpy/control.ts";
 export * from "./numpy/creation.ts";
 export * from "./numpy/dtypes.ts";
 export { einsum } from "./numpy/einsum.ts";

@@ -72,7 +72,7 @@ describe("print", () => {
   test("wrong options are named", () => {
     const set = (options: object) => () => tnp.set_printoptions(options);
     assert.throws(set({ digits: 3 }), { name: "TypeError", message: /^set_printoptions: unknown option "digits"/ });
-    assert.throws(set({ precision: "3" }), { message: "set_printoptions: precision must be a number, got 3" });
+    assert.throws(set({ precision: "3" }), { message: 'set_printoptions: precision must be a number, got "3"' });
     assert.throws(set({ precision: -1 }), { name: "RangeError" });
     assert.throws(set({ floatmode: "short" }), {
       name: "TypeError",

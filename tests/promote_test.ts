@@ -179,7 +179,7 @@ describe("promotion", () => {
     assert.deepEqual(under("off", () => [defaultInt(), defaultFloat()]), ["int64", "float64"]);
     assert.equal(promotionMode(), "legacy");
     assert.throws(() => setPromotion({ mode: "loose" as PromotionMode }), {
-      message: 'promotion mode: got "loose", expected one of off, legacy, safe, all',
+      message: 'dtype_conversion_mode: got "loose", expected one of off, legacy, safe, all',
     });
   });
 

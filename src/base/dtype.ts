@@ -19,16 +19,34 @@ export interface DTypeInfo {
   readonly code: number;
 }
 
-const info = <K extends Kind, S extends string>(
+/** A dtype of one scalar: what kernels compute with (complex numbers are pairs of these). */
+export type ScalarType =
+  | "bool"
+  | "int8"
+  | "int16"
+  | "int32"
+  | "int64"
+  | "uint8"
+  | "uint16"
+  | "uint32"
+  | "uint64"
+  | "float16"
+  | "bfloat16"
+  | "float32"
+  | "float64";
+/** A dtype: the name NumPy gives it. */
+export type DType = ScalarType | "complex64" | "complex128";
+
+const info = (
   code: number,
-  kind: K,
+  kind: Kind,
   itemsize: number,
-  scalar: S,
+  scalar: ScalarType,
   components: 1 | 2,
-) => ({ code, kind, itemsize, scalar, components }) as const;
+): DTypeInfo => ({ code, kind, itemsize, scalar, components });
 
 /** Every dtype, in NumPy's order of promotion within a kind. */
-export const dtypes = {
+export const dtypes: Readonly<Record<DType, DTypeInfo>> = {
   bool: info(0, "b", 1, "bool", 1),
   int8: info(1, "i", 1, "int8", 1),
   int16: info(2, "i", 2, "int16", 1),
@@ -44,12 +62,8 @@ export const dtypes = {
   float64: info(12, "f", 8, "float64", 1),
   complex64: info(13, "c", 8, "float32", 2),
   complex128: info(14, "c", 16, "float64", 2),
-} as const;
+};
 
-/** A dtype: the name NumPy gives it. */
-export type DType = keyof typeof dtypes;
-/** A dtype of one scalar: what kernels compute with (complex numbers are pairs of these). */
-export type ScalarType = Exclude<DType, "complex64" | "complex128">;
 /** The dtypes of real and complex floating numbers: the ones that have gradients. */
 export type InexactType = "float16" | "bfloat16" | "float32" | "float64" | "complex64" | "complex128";
 

@@ -47,3 +47,24 @@ export class DisposedError extends Error {
 export class TracerError extends TypeError {
   override name = "TracerError";
 }
+
+/**
+ * Runs what a public function is made of, so that errors from inside carry its name instead of theirs.
+ * @param name the function that messages name
+ */
+export function within<T>(name: string, fn: () => T): T {
+  try {
+    return fn();
+  } catch (error) {
+    if (error instanceof Error) {
+      const { message } = error;
+      const text = message.replace(/^[a-z_]\w*: /, `${name}: `);
+      if (text !== message) {
+        const { stack } = error;
+        error.message = text;
+        if (stack !== undefined) error.stack = stack.replace(message, () => text);
+      }
+    }
+    throw error;
+  }
+}

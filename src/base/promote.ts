@@ -4,6 +4,7 @@
  * Plain numbers are weak: they take the dtype of the arrays beside them as long as their kind fits.
  * @module
  */
+import { describe } from "./describe.ts";
 import type { DType } from "./dtype.ts";
 import { dtypeInfo, dtypeNames, dtypes } from "./dtype.ts";
 import { DTypePromotionError } from "./errors.ts";
@@ -42,7 +43,7 @@ export function setPromotion(options: { readonly mode?: PromotionMode; readonly 
   if (options.mode !== undefined) {
     if (!promotionModes.includes(options.mode)) {
       throw new TypeError(
-        `promotion mode: got "${String(options.mode)}", expected one of ${promotionModes.join(", ")}`,
+        `dtype_conversion_mode: got ${describe(options.mode)}, expected one of ${promotionModes.join(", ")}`,
       );
     }
     mode = options.mode;
@@ -362,7 +363,7 @@ export function canCast(from: DType, to: DType, casting: Casting = "safe"): bool
       return true;
     default:
       throw new TypeError(
-        `can_cast: got casting "${String(casting)}", expected one of no, equiv, safe, same_kind, unsafe`,
+        `can_cast: got casting ${describe(casting)}, expected one of no, equiv, safe, same_kind, unsafe`,
       );
   }
 }
@@ -389,7 +390,7 @@ export type ScalarKind = keyof typeof scalarKinds;
 export function isSubdtype(dtype: DType, of: DType | ScalarKind): boolean {
   if (of in dtypes) return dtype === of;
   if (!(of in scalarKinds)) {
-    throw new TypeError(`issubdtype: got "${String(of)}", expected a dtype or an abstract type`);
+    throw new TypeError(`issubdtype: got ${describe(of)}, expected a dtype or an abstract type`);
   }
   return scalarKinds[of as ScalarKind].includes(dtypes[dtype].kind);
 }

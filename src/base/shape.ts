@@ -3,6 +3,7 @@
  * Strides and offsets count elements, not bytes.
  * @module
  */
+import { describe } from "./describe.ts";
 import { AxisError, ShapeError } from "./errors.ts";
 
 /** The lengths of an array's axes. */
@@ -37,7 +38,7 @@ export function checkShape(name: string, shape: Shape): void {
   let empty = false;
   for (const length of shape) {
     if (typeof length !== "number" || !Number.isInteger(length)) {
-      throw new TypeError(`${name}: lengths of axes must be integers, got ${String(length)}`);
+      throw new TypeError(`${name}: lengths of axes must be integers, got ${describe(length)}`);
     }
     if (length < 0) throw new ShapeError(`${name}: negative dimensions are not allowed, got ${formatShape(shape)}`);
     if (length === 0) empty = true;
@@ -123,7 +124,7 @@ export function isContiguous(shape: Shape, strides: readonly number[]): boolean 
  */
 export function normalizeAxis(name: string, axis: number, ndim: number): number {
   if (typeof axis !== "number" || !Number.isInteger(axis)) {
-    throw new TypeError(`${name}: axis must be an integer, got ${String(axis)}`);
+    throw new TypeError(`${name}: axis must be an integer, got ${describe(axis)}`);
   }
   if (axis < -ndim || axis >= ndim) {
     throw new AxisError(`${name}: axis ${axis} is out of bounds for array of dimension ${ndim}`);
@@ -143,7 +144,7 @@ export function normalizeAxes(
   if (axes === null || axes === undefined) return Array.from({ length: ndim }, (_, i) => i);
   if (typeof axes === "number") return [normalizeAxis(name, axes, ndim)];
   if (!Array.isArray(axes)) {
-    throw new TypeError(`${name}: axis must be an integer or a list of them, got ${String(axes)}`);
+    throw new TypeError(`${name}: axis must be an integer or a list of them, got ${describe(axes)}`);
   }
   const out = axes.map((axis: number) => normalizeAxis(name, axis, ndim));
   for (let i = 0; i < out.length; i++) {
@@ -174,7 +175,7 @@ export function resolveReshape(name: string, size: number, shape: Shape): Shape 
   for (let i = 0; i < shape.length; i++) {
     const length = shape[i]!;
     if (typeof length !== "number" || !Number.isInteger(length)) {
-      throw new TypeError(`${name}: lengths of axes must be integers, got ${String(length)}`);
+      throw new TypeError(`${name}: lengths of axes must be integers, got ${describe(length)}`);
     }
     if (length >= 0) known *= length;
     else if (length !== -1) {

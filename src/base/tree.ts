@@ -42,6 +42,7 @@ export function flatten(
   tree: unknown,
   isLeaf: (value: unknown) => boolean = () => false,
 ): { leaves: unknown[]; treedef: TreeDef } {
+  if (!isBranch(tree)) return { leaves: [tree], treedef: leaf };
   const leaves: unknown[] = [];
   const open = new Set<unknown>();
   const visit = (value: unknown): TreeDef => {

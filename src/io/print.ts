@@ -7,6 +7,7 @@ import { asElements, elementAt, type Scalar } from "../base/elements.ts";
 import { sizeOf } from "../base/shape.ts";
 import { concatenate, slice } from "../core/ops.ts";
 import { context, type Node } from "../core/trace.ts";
+import { describe, isKeywords } from "../numpy/args.ts";
 import { toNodeOf } from "../numpy/convert.ts";
 import { readBytes } from "../transform/evaluate.ts";
 import {
@@ -30,6 +31,7 @@ const choices = {
 
 /** The options with some of them changed. @throws TypeError for an unknown option or a wrong value */
 function withOptions(name: string, options: Partial<PrintOptions>): PrintOptions {
+  if (!isKeywords(options)) throw new TypeError(`${name}: got ${describe(options)}, expected an object of options`);
   for (const [key, value] of Object.entries(options)) {
     if (!Object.hasOwn(defaultPrintOptions, key)) {
       throw new TypeError(
@@ -39,16 +41,16 @@ function withOptions(name: string, options: Partial<PrintOptions>): PrintOptions
     const expected = typeof defaultPrintOptions[key as keyof PrintOptions];
     const kind: string = typeof value;
     if (kind !== expected) {
-      throw new TypeError(`${name}: ${key} must be a ${expected}, got ${String(value)}`);
+      throw new TypeError(`${name}: ${key} must be a ${expected}, got ${describe(value)}`);
     }
     if (expected === "number" && !((value as number) >= 0 && (Number.isInteger(value) || key === "threshold"))) {
-      throw new RangeError(`${name}: ${key} must be an integer of 0 or more, got ${String(value)}`);
+      throw new RangeError(`${name}: ${key} must be an integer of 0 or more, got ${describe(value)}`);
     }
     if (key in choices && !(choices[key as keyof typeof choices] as readonly unknown[]).includes(value)) {
       throw new TypeError(
-        `${name}: ${key} must be one of ${JSON.stringify(choices[key as keyof typeof choices])}, got "${
-          String(value)
-        }"`,
+        `${name}: ${key} must be one of ${JSON.stringify(choices[key as keyof typeof choices])}, got ${
+          describe(value)
+        }`,
       );
     }
   }

@@ -2,7 +2,11 @@
  * Positional arguments and keywords: NumPy's calls end in keywords, ours in a plain object.
  * @module
  */
+import { describe } from "../base/describe.ts";
 import { type DType, dtypeNames, isDType } from "../base/dtype.ts";
+
+export { describe } from "../base/describe.ts";
+export { within } from "../base/errors.ts";
 
 /** Tells whether a value is a plain object that can only hold keywords: no complex number, no array of another library. */
 export function isKeywords(value: unknown): value is Record<string, unknown> {
@@ -64,15 +68,16 @@ function checkIgnored(name: string, key: string, value: unknown, names: readonly
   if (ignored[key]?.includes(value)) return;
   if (key === "out") throw new TypeError(`${name}: got "out", but arrays are immutable; use the returned array`);
   throw new TypeError(
-    `${name}: got an unexpected keyword "${key}", expected ${names.length === 0 ? "none" : names.join(", ")}`,
+    `${name}: got an unexpected keyword "${key}", expected ${
+      names.filter((known) => known !== "out").join(", ") || "none"
+    }`,
   );
 }
 
 /** Checks that a value names a dtype. @throws TypeError that lists the dtypes */
 export function checkDType(name: string, dtype: unknown): DType {
   if (isDType(dtype)) return dtype;
-  const got = typeof dtype === "string" ? `"${dtype}"` : typeof dtype;
-  throw new TypeError(`${name}: got dtype ${got}, expected one of ${dtypeNames.join(", ")}`);
+  throw new TypeError(`${name}: got dtype ${describe(dtype)}, expected one of ${dtypeNames.join(", ")}`);
 }
 
 /** Checks an integer argument. @throws TypeError */
@@ -90,14 +95,33 @@ export function checkChoice<T extends string>(name: string, what: string, value:
   );
 }
 
-/** A value as messages show it. */
-export function describe(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value);
-  if (typeof value === "function") return "a function";
-  if (typeof value === "symbol") return "a symbol";
-  if (typeof value !== "object" || value === null) return String(value);
-  const maker = (value as { constructor?: { name?: string } }).constructor?.name;
-  return maker === undefined || maker === "Object" ? "an object" : `a value of ${maker}`;
+/** Checks an integer or a list of them. @throws TypeError */
+export function checkInts(name: string, what: string, value: unknown): readonly number[] {
+  if (Array.isArray(value)) return value.map((n) => checkInt(name, `an entry of ${what}`, n));
+  if (ArrayBuffer.isView(value) && !(value instanceof DataView)) {
+    return Array.from(value as Int32Array, (n) => checkInt(name, `an entry of ${what}`, n));
+  }
+  if (typeof value === "number" || typeof value === "bigint") return [checkInt(name, what, value)];
+  throw new TypeError(`${name}: ${what} must be an integer or a list of integers, got ${describe(value)}`);
+}
+
+/** Checks a list. @throws TypeError */
+export function checkList<T>(name: string, what: string, value: readonly T[]): readonly T[] {
+  if (Array.isArray(value)) return value;
+  throw new TypeError(`${name}: ${what} must be a list, got ${describe(value)}`);
+}
+
+/** Checks that an argument is a function, no class. @throws TypeError */
+export function checkFunction(name: string, fn: unknown): void {
+  if (typeof fn !== "function" || /^class\b/.test(Function.prototype.toString.call(fn))) {
+    throw new TypeError(`${name}: got ${typeof fn === "function" ? "a class" : describe(fn)}, expected a function`);
+  }
+}
+
+/** Checks an object of keywords that a function takes as its last argument. @throws TypeError */
+export function checkKeywords<T extends object>(name: string, names: readonly (keyof T & string)[], options: T): T {
+  if (!isKeywords(options)) throw new TypeError(`${name}: got ${describe(options)}, expected an object of keywords`);
+  return keywords<T>(name, names, [options]);
 }
 
 /**
@@ -105,8 +129,5 @@ export function describe(value: unknown): string {
  * @throws TypeError for anything else; the check of the lengths is `checkShape`'s
  */
 export function toShape(name: string, shape: unknown): readonly number[] {
-  if (typeof shape === "number" || typeof shape === "bigint") return [checkInt(name, "shape", shape)];
-  if (Array.isArray(shape)) return shape.map((n) => checkInt(name, "a length of an axis", n));
-  if (ArrayBuffer.isView(shape) && !(shape instanceof DataView)) return Array.from(shape as Int32Array, Number);
-  throw new TypeError(`${name}: shape must be an integer or a list of integers, got ${describe(shape)}`);
+  return checkInts(name, "shape", shape);
 }

@@ -8,6 +8,7 @@ import type { Node } from "../core/trace.ts";
 import { asElements } from "../base/elements.ts";
 import { readBytes } from "../transform/evaluate.ts";
 import { type ArrayLike, type NDArray, wrap } from "../array.ts";
+import { within } from "./args.ts";
 import { binary, lit, operands, type UfuncOptions, unary } from "./ufunc.ts";
 
 /** Integers have no negative powers; exponents that are known are looked at, as NumPy does. */
@@ -15,7 +16,7 @@ function raise(x: Node, y: Node): Node {
   if (dtypes[y.dtype].kind !== "i" || y.symbolic) return ops.pow(x, y);
   const out = ops.pow(x, y).hold();
   try {
-    if (anyNegative(y)) {
+    if (out.size > 0 && anyNegative(y)) {
       throw new RangeError("power: integers to negative integer powers are not allowed; use tnp.float_power");
     }
   } catch (error) {
@@ -47,7 +48,7 @@ function reciprocalOf(x: Node): Node {
 }
 
 function lcmOf(x: Node, y: Node): Node {
-  return magnitude(ops.mul(ops.floordiv(x, ops.gcd(x, y)), y));
+  return ops.mul(ops.floordiv(magnitude(x), ops.gcd(x, y)), magnitude(y));
 }
 
 /**
@@ -206,7 +207,7 @@ export function fmod(x1: ArrayLike, x2: ArrayLike, options?: UfuncOptions): NDAr
  */
 export function divmod(x1: ArrayLike, x2: ArrayLike, options?: UfuncOptions): [NDArray, NDArray] {
   const { x, y } = operands("divmod", "real", x1, x2, options);
-  return [wrap(ops.floordiv(x, y)), wrap(ops.mod(x, y))];
+  return within("divmod", () => [wrap(ops.floordiv(x, y)), wrap(ops.mod(x, y))]);
 }
 
 /**

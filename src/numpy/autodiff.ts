@@ -3,7 +3,7 @@
  * @module
  */
 import { isInexact } from "../base/dtype.ts";
-import { ShapeError } from "../base/errors.ts";
+import { DisposedError, ShapeError } from "../base/errors.ts";
 import { formatShape } from "../base/shape.ts";
 import { flatten, type TreeDef, unflatten } from "../base/tree.ts";
 import { literalType, weakKindOf } from "../base/promote.ts";
@@ -12,16 +12,16 @@ import type { Node } from "../core/trace.ts";
 import { forwardDerivative, recordFunction, withGradient } from "../transform/gradient.ts";
 import { checkSync } from "../transform/tracing.ts";
 import { type ArrayLike, NDArray, wrap } from "../array.ts";
-import { describe } from "./args.ts";
+import { checkFunction, checkList, describe } from "./args.ts";
 import { toNodeOf, toTyped } from "./convert.ts";
 import { checkArgnum } from "./tracing.ts";
 import {
   type Arrays,
   assemble,
-  checkFunction,
   type GivenArgs,
   isArrayLeaf,
   isValue,
+  leavesLike,
   partition,
   toLeaves,
   toTree,
@@ -192,12 +192,22 @@ export function value_and_grad<A extends readonly unknown[], const O extends Arg
   }) as never;
 }
 
+/** The map from a cotangent of a function's result to cotangents of its arguments. It holds what the function computed on the way. */
+export interface Pullback<A> {
+  (cotangents: unknown): Arrays<A>;
+  /** Lets go of what it holds; it is of no use afterwards. */
+  dispose(): void;
+  /** The same at the end of a `using` block. */
+  [Symbol.dispose](): void;
+}
+
 /**
  * A function's result and its pullback: the map from a cotangent of the result to cotangents of the arguments.
  *
  * @param fn a function of trees of arrays that returns a tree of arrays
  * @param primals its arguments
- * @returns the result, and a function of a tree like it that returns a list with one tree an argument
+ * @returns the result, and a function of a tree like it that returns a list with one tree an argument. It may be called any number of
+ *   times; `dispose()`, or `using`, gives back the memory that it holds without waiting for the collector
  * @throws TypeError for integer arguments
  * @example
  * ```ts
@@ -210,7 +220,7 @@ export function value_and_grad<A extends readonly unknown[], const O extends Arg
 export function vjp<A extends readonly unknown[], R>(
   fn: (...args: A) => R,
   ...primals: GivenArgs<A>
-): [Arrays<R>, (cotangents: unknown) => Arrays<A>] {
+): [Arrays<R>, Pullback<A>] {
   checkFunction("vjp", fn);
   const positions = primals.map((_, i) => i);
   const { inputs, run, split } = onNodes("vjp", fn as (...args: never[]) => unknown, primals, positions);
@@ -220,11 +230,17 @@ export function vjp<A extends readonly unknown[], R>(
     return toLeaves("vjp", result).nodes;
   }, inputs);
   const { treedef } = flatten(result, isValue);
+  let disposed = false;
   const pull = (cotangents: unknown): unknown => {
-    const given = alike("vjp", "the cotangents", treedef, outputs, cotangents);
+    if (disposed) throw new DisposedError("vjp: the pullback was used after dispose()");
+    const given = alike("vjp", "the cotangent", treedef, outputs, cotangents);
     return split(tape.gradient(outputs, own, given, "zero").map((node) => node!));
   };
-  return [toTree(treedef, outputs), pull] as never;
+  const dispose = (): void => {
+    disposed = true;
+    tape.dispose();
+  };
+  return [toTree(treedef, outputs), Object.assign(pull, { dispose, [Symbol.dispose]: dispose })] as never;
 }
 
 /**
@@ -249,9 +265,10 @@ export function jvp<A extends readonly unknown[], R>(
   tangents: GivenArgs<A>,
 ): [Arrays<R>, Arrays<R>] {
   checkFunction("jvp", fn);
+  checkList("jvp", "primals", primals);
   const positions = primals.map((_, i) => i);
   const { inputs, run } = onNodes("jvp", fn as (...args: never[]) => unknown, primals, positions);
-  const along = alike("jvp", "the tangents", flatten(primals, isValue).treedef, inputs, tangents);
+  const along = tangentsOf(primals, tangents, inputs);
   let treedef: TreeDef | null = null;
   const { outputs, tangents: out } = forwardDerivative(
     "jvp",
@@ -266,13 +283,28 @@ export function jvp<A extends readonly unknown[], R>(
   return [toTree(treedef!, outputs), toTree(treedef!, out)] as never;
 }
 
-/** The leaves of a tree that must be like another one, cast to the dtypes there. */
-function alike(name: string, what: string, treedef: TreeDef, nodes: readonly Node[], tree: unknown): Node[] {
-  const given = toLeaves(name, tree);
-  if (given.treedef.key !== treedef.key) {
-    throw new TypeError(`${name}: ${what} have the structure ${given.treedef.key}, expected ${treedef.key}`);
+/** One tangent an array in the arguments. */
+function tangentsOf(primals: readonly unknown[], tangents: readonly unknown[], inputs: readonly Node[]): Node[] {
+  if (!Array.isArray(tangents) || tangents.length !== primals.length) {
+    throw new TypeError(`jvp: got ${describe(tangents)} as tangents, expected a list of ${primals.length}`);
   }
-  return given.nodes.map((node, i) => ops.cast(node, nodes[i]!.dtype));
+  let next = 0;
+  return primals.flatMap((arg, i) => {
+    const { arrays, rest } = partition(arg, isArrayLeaf);
+    const nodes = rest.statics.map((leaf) => leaf === null ? inputs[next++]! : null);
+    const given = leavesLike("jvp", `tangent ${i}`, rest.treedef, tangents[i]).filter((_, k) => nodes[k] !== null);
+    const leaf: TreeDef = { key: "*", size: 1, node: "leaf" };
+    const own = nodes.filter((node) => node !== null);
+    return arrays.flatMap((_, k) => alike("jvp", `tangent ${i}`, leaf, [own[k]!], given[k]));
+  });
+}
+
+/** The leaves of a tree of a structure, in the dtypes and on the devices of other nodes. */
+function alike(name: string, what: string, treedef: TreeDef, nodes: readonly Node[], tree: unknown): Node[] {
+  return leavesLike(name, what, treedef, tree).map((leaf, i) => {
+    const { dtype, device } = nodes[i]!;
+    return toTyped(name, leaf as ArrayLike, leaf instanceof NDArray ? null : dtype, device);
+  }).map((node, i) => ops.cast(node, nodes[i]!.dtype));
 }
 
 /**

@@ -4,16 +4,16 @@
  */
 import { type DType, dtypes, isInexact, isInteger } from "../base/dtype.ts";
 import { TracerError } from "../base/errors.ts";
-import { asElements } from "../base/elements.ts";
-import { integerRange } from "../base/promote.ts";
+import { asElements, type Scalar } from "../base/elements.ts";
+import { integerRange, weakKindOf } from "../base/promote.ts";
 import { sameShape } from "../base/shape.ts";
 import * as ops from "../core/ops.ts";
 import { Node } from "../core/trace.ts";
 import { readBytes } from "../transform/evaluate.ts";
-import { type Args, type ArrayLike, type NDArray, wrap } from "../array.ts";
-import { keywords } from "./args.ts";
-import { deviceOf, type Operand, promote, toOperand } from "./convert.ts";
-import { binary, combine, lit, operands, truth, truthy, type UfuncOptions, unary } from "./ufunc.ts";
+import { type Args, type ArrayLike, type NDArray, nodeOf, wrap } from "../array.ts";
+import { keywords, within } from "./args.ts";
+import { deviceOf, literalValue, type Operand, promote, toNodes, toOperand } from "./convert.ts";
+import { binary, boolOptions, combine, lit, operands, truth, truthy, type UfuncOptions, unary } from "./ufunc.ts";
 
 /** Keywords of `array_equal`. */
 export interface EqualOptions {
@@ -39,18 +39,17 @@ function compare(
   x2: ArrayLike,
   options: UfuncOptions | undefined,
 ): NDArray<"bool"> {
-  if (options?.dtype !== undefined) {
-    if (options.dtype !== "bool") throw new TypeError(`${name}: the result is bool, got dtype ${options.dtype}`);
-    return compare(name, op, x1, x2, { ...options, dtype: undefined });
-  }
+  const others = boolOptions(name, options);
   const device = deviceOf(x1, x2);
   const a = toOperand(name, x1, device);
   const b = toOperand(name, x2, device);
   if (a instanceof Node && b instanceof Node) {
-    if (a.dtype === "uint64" && dtypes[b.dtype].kind === "i") return wrap(flipped(op, b, a));
-    if (b.dtype === "uint64" && dtypes[a.dtype].kind === "i") return wrap(signedWithUnsigned(op, a, b));
+    if (a.dtype === "uint64" && dtypes[b.dtype].kind === "i") return within(name, () => wrap(flipped(op, b, a)));
+    if (b.dtype === "uint64" && dtypes[a.dtype].kind === "i") {
+      return within(name, () => wrap(signedWithUnsigned(op, a, b)));
+    }
   }
-  if (options !== undefined) operands(name, "any", false, false, options);
+  if (others !== undefined) operands(name, "any", false, false, others);
   return combine<"bool">(name, "any", (x, y) => ops[op](x, y), widened(a, b), widened(b, a), device);
 }
 
@@ -80,6 +79,25 @@ function flipped(op: Comparison, x: Node, y: Node): Node {
   if (op === "less") return ops.not(signedWithUnsigned("less_equal", x, y));
   if (op === "less_equal") return ops.not(signedWithUnsigned("less", x, y));
   return signedWithUnsigned(op, x, y);
+}
+
+/** Combines the truth of elements; a plain value needs no dtype for that. */
+function logical(
+  name: string,
+  op: (x: Node, y: Node) => Node,
+  x1: ArrayLike,
+  x2: ArrayLike,
+  options: UfuncOptions | undefined,
+): NDArray<"bool"> {
+  const plain = (x: ArrayLike): ArrayLike => weakKindOf(x) === null ? x : literalValue(name, x as Scalar, "bool");
+  return binary<"bool">(
+    name,
+    "any",
+    (x, y) => op(truthy(x), truthy(y)),
+    plain(x1),
+    plain(x2),
+    boolOptions(name, options),
+  );
 }
 
 /** Whether elements are NaN, for any dtype. */
@@ -115,10 +133,12 @@ function closeNodes(name: string, a: ArrayLike, b: ArrayLike, args: CloseArgs): 
     const operand = toOperand(name, value, device);
     return operand instanceof Node ? ops.cast(operand, real.dtype) : lit(operand.value, real);
   };
-  const limit = ops.add(tolerance(atol), ops.mul(tolerance(rtol), real));
-  const near = ops.and(ops.less_equal(ops.abs(ops.sub(x, y)), limit), ops.isfinite(y));
-  const close = ops.or(near, ops.equal(x, y));
-  return equal_nan ? ops.or(close, ops.and(isNaNNode(x), isNaNNode(y))) : close;
+  return within(name, () => {
+    const limit = ops.add(tolerance(atol), ops.mul(tolerance(rtol), real));
+    const near = ops.and(ops.less_equal(ops.abs(ops.sub(x, y)), limit), ops.isfinite(y));
+    const close = ops.or(near, ops.equal(x, y));
+    return equal_nan ? ops.or(close, ops.and(isNaNNode(x), isNaNNode(y))) : close;
+  });
 }
 
 /**
@@ -263,7 +283,7 @@ export function greater_equal(x1: ArrayLike, x2: ArrayLike, options?: UfuncOptio
  * Source: numpy.logical_and
  */
 export function logical_and(x1: ArrayLike, x2: ArrayLike, options?: UfuncOptions): NDArray<"bool"> {
-  return binary<"bool">("logical_and", "any", (x, y) => ops.and(truthy(x), truthy(y)), x1, x2, options);
+  return logical("logical_and", ops.and, x1, x2, options);
 }
 
 /**
@@ -282,7 +302,7 @@ export function logical_and(x1: ArrayLike, x2: ArrayLike, options?: UfuncOptions
  * Source: numpy.logical_or
  */
 export function logical_or(x1: ArrayLike, x2: ArrayLike, options?: UfuncOptions): NDArray<"bool"> {
-  return binary<"bool">("logical_or", "any", (x, y) => ops.or(truthy(x), truthy(y)), x1, x2, options);
+  return logical("logical_or", ops.or, x1, x2, options);
 }
 
 /**
@@ -301,7 +321,7 @@ export function logical_or(x1: ArrayLike, x2: ArrayLike, options?: UfuncOptions)
  * Source: numpy.logical_xor
  */
 export function logical_xor(x1: ArrayLike, x2: ArrayLike, options?: UfuncOptions): NDArray<"bool"> {
-  return binary<"bool">("logical_xor", "any", (x, y) => ops.xor(truthy(x), truthy(y)), x1, x2, options);
+  return logical("logical_xor", ops.xor, x1, x2, options);
 }
 
 /**
@@ -318,7 +338,7 @@ export function logical_xor(x1: ArrayLike, x2: ArrayLike, options?: UfuncOptions
  * Source: numpy.logical_not
  */
 export function logical_not(x: ArrayLike, options?: UfuncOptions): NDArray<"bool"> {
-  return unary<"bool">("logical_not", "any", (x) => ops.not(truthy(x)), x, options);
+  return unary<"bool">("logical_not", "any", (x) => ops.not(truthy(x)), x, boolOptions("logical_not", options));
 }
 
 /**
@@ -380,9 +400,9 @@ export function allclose(a: ArrayLike, b: ArrayLike, ...args: CloseArgs): boolea
  */
 export function array_equal(a1: ArrayLike, a2: ArrayLike, ...args: Args<[equal_nan: boolean], EqualOptions>): boolean {
   const { equal_nan = false } = keywords<EqualOptions>("array_equal", ["equal_nan"], args);
-  const { nodes: [x, y] } = promote("array_equal", [a1, a2]);
+  const [x, y] = toNodes("array_equal", a1, a2);
   if (!sameShape(x.shape, y.shape)) return false;
-  const same = ops.equal(x, y);
+  const same = nodeOf(compare("array_equal", "equal", wrap(x), wrap(y), undefined));
   return everything("array_equal", equal_nan ? ops.or(same, ops.and(isNaNNode(x), isNaNNode(y))) : same);
 }
 
@@ -401,9 +421,9 @@ export function array_equal(a1: ArrayLike, a2: ArrayLike, ...args: Args<[equal_n
  * Source: numpy.array_equiv
  */
 export function array_equiv(a1: ArrayLike, a2: ArrayLike): boolean {
-  const { nodes: [x, y] } = promote("array_equiv", [a1, a2]);
+  const [x, y] = toNodes("array_equiv", a1, a2);
   const skip = Math.abs(x.shape.length - y.shape.length);
   const [long, short] = x.shape.length >= y.shape.length ? [x.shape, y.shape] : [y.shape, x.shape];
   if (short.some((n, i) => n !== long[skip + i] && n !== 1 && long[skip + i] !== 1)) return false;
-  return everything("array_equiv", ops.equal(x, y));
+  return everything("array_equiv", nodeOf(compare("array_equiv", "equal", wrap(x), wrap(y), undefined)));
 }

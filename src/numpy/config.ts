@@ -3,15 +3,25 @@
  * @module
  */
 import { platform } from "../../ffi/runtime.ts";
+import { describe } from "../base/describe.ts";
 import { onednn, openblas } from "../device/libraries.ts";
 import { toolchain } from "../device/native.ts";
+import { wasmAvailable } from "../device/wasm.ts";
+import { allowTf32, CudaDevice, cudaDevices } from "../device/cuda.ts";
 import { listDevices } from "../device/registry.ts";
+import { setThreadCount, threadCount } from "../device/threads.ts";
 
 /** A device as the lists show it. */
 export interface DeviceInfo {
   /** `"CPU:0"`, `"GPU:0"`. */
   readonly name: string;
   readonly device_type: "CPU" | "GPU";
+  /** What a GPU is called by its driver. */
+  readonly model?: string;
+  /** Bytes of a GPU's memory. */
+  readonly memory?: number;
+  /** A GPU's compute capability, as `[9, 0]`. */
+  readonly compute_capability?: readonly [major: number, minor: number];
 }
 
 /** An engine that may compute for the CPU. */
@@ -32,20 +42,31 @@ export interface BuildInfo {
   readonly devices: readonly string[];
   /** Kernels in JavaScript: always there. */
   readonly javascript: EngineInfo;
+  /** Kernels in WebAssembly vectors, where there is no compiler. */
+  readonly webassembly: EngineInfo;
   /** The C compiler that kernels are compiled with. */
   readonly compiler: EngineInfo;
   readonly onednn: EngineInfo;
   readonly openblas: EngineInfo;
+  /** The CUDA driver. */
+  readonly cuda: EngineInfo;
 }
 
 /** The version of the package. */
 const version = "0.1.0";
 
-function listed(type: string | undefined): DeviceInfo[] {
+function listed(name: string, type: unknown): DeviceInfo[] {
+  if (type !== undefined && type !== null && typeof type !== "string") {
+    throw new TypeError(`${name}: got ${describe(type)}, expected "CPU" or "GPU"`);
+  }
   const wanted = type?.toUpperCase();
   return listDevices()
     .filter((device) => wanted === undefined || device.type === wanted)
-    .map(({ name, type }) => ({ name, device_type: type === "GPU" ? "GPU" : "CPU" }));
+    .map((device) => {
+      if (!(device instanceof CudaDevice)) return { name: device.name, device_type: "CPU" };
+      const { name, model, totalMemory, capability } = device;
+      return { name, device_type: "GPU", model, memory: totalMemory, compute_capability: capability };
+    });
 }
 
 /**
@@ -56,12 +77,12 @@ function listed(type: string | undefined): DeviceInfo[] {
  * @example
  * ```ts
  * import { tnp } from "@tnp/tnp";
- * console.log(tnp.config.list_physical_devices("CPU")[0].name); // CPU:0
+ * console.log(tnp.config.list_physical_devices("CPU")[0]?.name); // CPU:0
  * ```
  * Source: tf.config.list_physical_devices
  */
 export function list_physical_devices(device_type?: "CPU" | "GPU"): DeviceInfo[] {
-  return listed(device_type);
+  return listed("list_physical_devices", device_type);
 }
 
 /**
@@ -77,7 +98,7 @@ export function list_physical_devices(device_type?: "CPU" | "GPU"): DeviceInfo[]
  * Source: tf.config.list_logical_devices
  */
 export function list_logical_devices(device_type?: "CPU" | "GPU"): DeviceInfo[] {
-  return listed(device_type);
+  return listed("list_logical_devices", device_type);
 }
 
 /** What to install, by operating system. */
@@ -87,6 +108,13 @@ function advice(packages: Readonly<Record<"debian" | "mac", string>>): string {
 
 function missing(reason: string | undefined, install: string): EngineInfo {
   return { available: false, version: null, path: null, hint: `${reason ?? "not found"}; to get it: ${install}` };
+}
+
+function cudaInfo(): EngineInfo {
+  const { driver, devices, reason } = cudaDevices();
+  if (driver === null || devices.length === 0) return { available: false, version: null, path: null, hint: reason };
+  const version = `CUDA ${Math.floor(driver.version / 1000)}.${driver.version % 1000 / 10}`;
+  return { available: true, version, path: driver.path, hint: null };
 }
 
 /**
@@ -108,6 +136,9 @@ export function build_info(): BuildInfo {
     version,
     devices: listDevices().map(({ name }) => name),
     javascript: { available: true, version: null, path: null, hint: null },
+    webassembly: wasmAvailable()
+      ? { available: true, version: null, path: null, hint: null }
+      : missing("this runtime has no 128-bit vectors in WebAssembly", "update it"),
     compiler: compiler.ok
       ? { available: true, version: compiler.compiler.version, path: compiler.compiler.path, hint: null }
       : missing(compiler.reason, advice({ debian: "gcc", mac: "gcc" })),
@@ -117,5 +148,63 @@ export function build_info(): BuildInfo {
     openblas: blas !== null
       ? { available: true, version: blas.config, path: blas.path, hint: null }
       : missing(openblas.missing, advice({ debian: "libopenblas0", mac: "openblas" })),
+    cuda: cudaInfo(),
   };
+}
+
+/**
+ * Sets how many threads the CPU's native engines use: compiled kernels and oneDNN share one OpenMP pool, OpenBLAS has its own.
+ *
+ * The number holds for the process's main thread; a worker that computes with tnp sets its own. OpenBLAS's is one for all. Results do
+ * not depend on it.
+ *
+ * @param threads at least 1; more than there are processors is slower, not wrong
+ * @throws TypeError, RangeError for anything but a positive integer
+ * @example
+ * ```ts
+ * import { tnp } from "@tnp/tnp";
+ * tnp.config.set_num_threads(2);
+ * console.log(tnp.config.get_num_threads()); // 2
+ * ```
+ * Source: torch.set_num_threads, tf.config.threading.set_intra_op_parallelism_threads
+ */
+export function set_num_threads(threads: number): void {
+  if (typeof threads !== "number") {
+    throw new TypeError(`set_num_threads: got ${describe(threads)}, expected a positive integer`);
+  }
+  if (!Number.isInteger(threads) || threads < 1 || threads > 1024) {
+    throw new RangeError(`set_num_threads: got ${threads}, expected an integer from 1 to 1024`);
+  }
+  setThreadCount(threads);
+}
+
+/**
+ * How many threads the CPU's native engines use.
+ *
+ * @returns what `set_num_threads` set, else `OMP_NUM_THREADS`, else the number of processors; 1 without OpenMP
+ * @example
+ * ```ts
+ * import { tnp } from "@tnp/tnp";
+ * console.log(tnp.config.get_num_threads() >= 1); // true
+ * ```
+ * Source: torch.get_num_threads
+ */
+export function get_num_threads(): number {
+  return threadCount();
+}
+
+/**
+ * Lets GPUs round the inputs of float32 matrix products to TF32 (10 bits of mantissa): several times as fast, and less exact. Off at
+ * first.
+ *
+ * @param allow whether they may
+ * @example
+ * ```ts
+ * import { tnp } from "@tnp/tnp";
+ * tnp.config.allow_tf32(false);
+ * ```
+ * Source: torch.backends.cuda.matmul.allow_tf32
+ */
+export function allow_tf32(allow: boolean): void {
+  allowTf32(allow);
 }

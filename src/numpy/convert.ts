@@ -177,6 +177,9 @@ function convert(name: string, x: unknown, device: Device): Node {
   if (Array.isArray(x)) return fromList(name, x, null, device);
   if (ArrayBuffer.isView(x)) {
     const dtype = typeOfTypedArray(name, x);
+    if ((x.buffer as ArrayBuffer).detached) {
+      throw new TypeError(`${name}: got ${describe(x)} whose memory was transferred to somebody else`);
+    }
     return fromBytes(bytesOf(x), [(x as unknown as TypedArray).length], dtype, device);
   }
   if (typeof x === "object" && x !== null && "shape" in x && Array.isArray(x.shape)) {

@@ -9,12 +9,13 @@ import { broadcastShapes, checkShape, formatShape, sameShape } from "../base/sha
 import * as ops from "../core/ops.ts";
 import { Node } from "../core/trace.ts";
 import type { Device } from "../device/device.ts";
-import { currentDevice, getDevice } from "../device/registry.ts";
+import { currentDevice } from "../device/registry.ts";
 import { fromBytes } from "../transform/evaluate.ts";
 import { type Args, type ArrayLike, type AstypeOptions, NDArray, nodeOf, wrap } from "../array.ts";
-import { checkDType, checkInt, keywords, toShape } from "./args.ts";
+import { checkDType, checkInt, describe, keywords, toShape } from "./args.ts";
 import { bytesOf, literalNode, toNodeOf, toOperand, toTyped, typeOfTypedArray } from "./convert.ts";
-import { copyTo, shareBytes } from "./place.ts";
+import { withoutLeading } from "./moves.ts";
+import { copyTo, deviceFor, shareBytes } from "./place.ts";
 import { number } from "./ufunc.ts";
 
 /** Keywords of the functions that make arrays. */
@@ -36,10 +37,6 @@ export interface ArrayOptions<D extends DType = DType> extends CreateOptions<D> 
 export interface LikeOptions<D extends DType = DType> extends CreateOptions<D> {
   /** Another shape. */
   readonly shape?: number | readonly number[] | undefined;
-}
-
-function deviceFrom(options: { readonly device?: string | null | undefined }): Device {
-  return options.device === undefined || options.device === null ? currentDevice() : getDevice(options.device);
 }
 
 function typed(name: string, dtype: DType | null | undefined): DType | null {
@@ -121,7 +118,8 @@ export function ascontiguousarray<D extends DType = DType>(
 function convertTo(name: string, object: ArrayLike, options: ArrayOptions, copy: boolean | null): NDArray {
   const dtype = typed(name, options.dtype);
   const ndmin = options.ndmin === undefined ? 0 : checkInt(name, "ndmin", options.ndmin);
-  const place = options.device === undefined || options.device === null ? null : getDevice(options.device);
+  if (ndmin > 64) throw new RangeError(`${name}: got ndmin ${ndmin}, expected at most 64`);
+  const place = deviceFor(name, options.device);
   if (object instanceof NDArray) {
     const node = nodeOf(object);
     const moved = place === null ? node : copyTo(name, node, place);
@@ -196,7 +194,7 @@ function filled(name: string, value: number, shape: unknown, args: readonly unkn
   const options = keywords<CreateOptions>(name, ["dtype", "device"], args);
   const lengths = toShape(name, shape);
   checkShape(name, lengths);
-  const device = deviceFrom(options);
+  const device = deviceFor(name, options.device) ?? currentDevice();
   return wrap(ops.broadcast(number(value, typed(name, options.dtype) ?? defaultFloat(), device), lengths));
 }
 
@@ -214,7 +212,7 @@ function filled(name: string, value: number, shape: unknown, args: readonly unkn
  * ```
  * Source: numpy.zeros
  */
-export function zeros<D extends DType = "float64">(
+export function zeros<D extends DType = DType>(
   shape: number | readonly number[],
   ...args: Args<[dtype: D | null], CreateOptions<D>>
 ): NDArray<D> {
@@ -235,7 +233,7 @@ export function zeros<D extends DType = "float64">(
  * ```
  * Source: numpy.ones
  */
-export function ones<D extends DType = "float64">(
+export function ones<D extends DType = DType>(
   shape: number | readonly number[],
   ...args: Args<[dtype: D | null], CreateOptions<D>>
 ): NDArray<D> {
@@ -256,7 +254,7 @@ export function ones<D extends DType = "float64">(
  * ```
  * Source: numpy.empty
  */
-export function empty<D extends DType = "float64">(
+export function empty<D extends DType = DType>(
   shape: number | readonly number[],
   ...args: Args<[dtype: D | null], CreateOptions<D>>
 ): NDArray<D> {
@@ -286,10 +284,12 @@ export function full<D extends DType = DType>(
   const options = keywords<CreateOptions<D>>("full", ["dtype", "device"], args);
   const lengths = toShape("full", shape);
   checkShape("full", lengths);
-  return wrap(spread("full", toTyped("full", fill_value, typed("full", options.dtype), deviceFrom(options)), lengths));
+  const device = deviceFor("full", options.device) ?? currentDevice();
+  return wrap(spread("full", toTyped("full", fill_value, typed("full", options.dtype), device), lengths));
 }
 
-function spread(name: string, x: Node, shape: readonly number[]): Node {
+function spread(name: string, value: Node, shape: readonly number[]): Node {
+  const x = withoutLeading(value, shape.length);
   if (!sameShape(broadcastShapes(name, x.shape, shape), shape)) {
     throw new ShapeError(`${name}: cannot broadcast shape ${formatShape(x.shape)} to ${formatShape(shape)}`);
   }
@@ -299,7 +299,7 @@ function spread(name: string, x: Node, shape: readonly number[]): Node {
 function filledLike(name: string, value: ArrayLike, like: ArrayLike, args: readonly unknown[]): NDArray {
   const options = keywords<LikeOptions>(name, ["dtype", "shape", "device"], args);
   const x = toNodeOf(name, like);
-  const device = options.device === undefined || options.device === null ? x.device : getDevice(options.device);
+  const device = deviceFor(name, options.device) ?? x.device;
   const shape = options.shape === undefined || options.shape === null ? x.shape : toShape(name, options.shape);
   checkShape(name, shape);
   const dtype = typed(name, options.dtype) ?? x.dtype;
@@ -412,6 +412,9 @@ export function frombuffer<D extends DType = "float64">(
 ): NDArray<D> {
   const options = keywords<BufferOptions<D>>("frombuffer", ["dtype", "count", "offset"], args);
   const dtype = checkDType("frombuffer", options.dtype ?? "float64");
+  if (!ArrayBuffer.isView(buffer) && Object.prototype.toString.call(buffer).slice(-12) !== "ArrayBuffer]") {
+    throw new TypeError(`frombuffer: got ${describe(buffer)}, expected an ArrayBuffer or a view of one`);
+  }
   const whole = ArrayBuffer.isView(buffer) ? bytesOf(buffer) : new Uint8Array(buffer);
   const offset = checkInt("frombuffer", "offset", options.offset ?? 0);
   const rest = whole.byteLength - offset;

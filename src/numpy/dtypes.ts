@@ -16,66 +16,66 @@ import {
   setPromotion,
 } from "../base/promote.ts";
 import { type Args, type ArrayLike, NDArray } from "../array.ts";
-import { checkDType, describe, keywords } from "./args.ts";
+import { checkDType, describe, keywords, within } from "./args.ts";
 import { deviceOf, promotable, toOperand } from "./convert.ts";
 
 export type { FloatInfo, IntegerInfo } from "../base/limits.ts";
 export type { Casting, PromotionMode, ScalarKind } from "../base/promote.ts";
 
 /** True or false, one byte. */
-export const bool: "bool" = "bool";
+export const bool = "bool" as const;
 /** NumPy's other name of `bool`. */
-export const bool_: "bool" = "bool";
+export const bool_ = "bool" as const;
 /** Signed integers of 8 bits. */
-export const int8: "int8" = "int8";
+export const int8 = "int8" as const;
 /** Signed integers of 16 bits. */
-export const int16: "int16" = "int16";
+export const int16 = "int16" as const;
 /** Signed integers of 32 bits. */
-export const int32: "int32" = "int32";
+export const int32 = "int32" as const;
 /** Signed integers of 64 bits: what integral numbers become. */
-export const int64: "int64" = "int64";
+export const int64 = "int64" as const;
 /** NumPy's other name of `int64`. */
-export const int_: "int64" = "int64";
+export const int_ = "int64" as const;
 /** Unsigned integers of 8 bits. */
-export const uint8: "uint8" = "uint8";
+export const uint8 = "uint8" as const;
 /** Unsigned integers of 16 bits. */
-export const uint16: "uint16" = "uint16";
+export const uint16 = "uint16" as const;
 /** Unsigned integers of 32 bits. */
-export const uint32: "uint32" = "uint32";
+export const uint32 = "uint32" as const;
 /** Unsigned integers of 64 bits. */
-export const uint64: "uint64" = "uint64";
+export const uint64 = "uint64" as const;
 /** Floats of 16 bits, IEEE half precision. */
-export const float16: "float16" = "float16";
+export const float16 = "float16" as const;
 /** Floats of 16 bits with the range of float32 and 8 bits of precision. */
-export const bfloat16: "bfloat16" = "bfloat16";
+export const bfloat16 = "bfloat16" as const;
 /** Floats of 32 bits. */
-export const float32: "float32" = "float32";
+export const float32 = "float32" as const;
 /** Floats of 64 bits: what JavaScript's numbers are. */
-export const float64: "float64" = "float64";
+export const float64 = "float64" as const;
 /** NumPy's older name of `float64`. */
-export const float_: "float64" = "float64";
+export const float_ = "float64" as const;
 /** Complex numbers of two float32. */
-export const complex64: "complex64" = "complex64";
+export const complex64 = "complex64" as const;
 /** Complex numbers of two float64. */
-export const complex128: "complex128" = "complex128";
+export const complex128 = "complex128" as const;
 /** NumPy's older name of `complex128`. */
-export const complex_: "complex128" = "complex128";
+export const complex_ = "complex128" as const;
 /** Abstract type: every dtype. */
-export const generic: "generic" = "generic";
+export const generic = "generic" as const;
 /** Abstract type: every dtype but bool. */
-export const number: "number" = "number";
+export const number = "number" as const;
 /** Abstract type: integers. */
-export const integer: "integer" = "integer";
+export const integer = "integer" as const;
 /** Abstract type: signed integers. */
-export const signedinteger: "signedinteger" = "signedinteger";
+export const signedinteger = "signedinteger" as const;
 /** Abstract type: unsigned integers. */
-export const unsignedinteger: "unsignedinteger" = "unsignedinteger";
+export const unsignedinteger = "unsignedinteger" as const;
 /** Abstract type: floats and complex numbers. */
-export const inexact: "inexact" = "inexact";
+export const inexact = "inexact" as const;
 /** Abstract type: floats. */
-export const floating: "floating" = "floating";
+export const floating = "floating" as const;
 /** Abstract type: complex numbers. */
-export const complexfloating: "complexfloating" = "complexfloating";
+export const complexfloating = "complexfloating" as const;
 
 /** Half the circumference of the unit circle. */
 export const pi: number = Math.PI;
@@ -245,10 +245,14 @@ export interface BehaviorOptions {
 export function experimental_enable_numpy_behavior(
   ...args: Args<[prefer_float32: boolean, dtype_conversion_mode: PromotionMode], BehaviorOptions>
 ): void {
+  const name = "experimental_enable_numpy_behavior";
   const { prefer_float32 = false, dtype_conversion_mode = "legacy" } = keywords<BehaviorOptions>(
-    "experimental_enable_numpy_behavior",
+    name,
     ["prefer_float32", "dtype_conversion_mode"],
     args,
   );
-  setPromotion({ mode: dtype_conversion_mode, preferFloat32: prefer_float32 });
+  if (typeof prefer_float32 !== "boolean") {
+    throw new TypeError(`${name}: prefer_float32 must be a boolean, got ${describe(prefer_float32)}`);
+  }
+  within(name, () => setPromotion({ mode: dtype_conversion_mode, preferFloat32: prefer_float32 }));
 }

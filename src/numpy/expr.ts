@@ -215,6 +215,9 @@ const parsed = new WeakMap<TemplateStringsArray, Tree>();
  * Source: The Python Language Reference, chapter 6
  */
 export function expr(strings: TemplateStringsArray, ...values: readonly unknown[]): NDArray {
+  if (!Array.isArray(strings) || !Array.isArray(strings.raw)) {
+    throw new TypeError(`expr: got ${describe(strings)}, expected a template: tnp.expr\`\${x} + 1\``);
+  }
   let tree = parsed.get(strings);
   if (tree === undefined) parsed.set(strings, tree = parse(strings));
   const out = new Evaluator(values).value(tree);

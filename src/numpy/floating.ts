@@ -9,7 +9,7 @@ import type { Node } from "../core/trace.ts";
 import { type Args, type ArrayLike, type NDArray, wrap } from "../array.ts";
 import { keywords } from "./args.ts";
 import { toNodeOf } from "./convert.ts";
-import { binary, fullLike, lit, truth, truthy, type UfuncOptions, unary } from "./ufunc.ts";
+import { binary, boolOptions, fullLike, lit, truth, truthy, type UfuncOptions, unary } from "./ufunc.ts";
 
 /** An operation of floating numbers, with the answer for all others. */
 const inexact = (op: (x: Node) => Node, other: boolean) => (x: Node): Node =>
@@ -34,7 +34,7 @@ function negativeSign(x: Node): Node {
  * Source: numpy.isnan
  */
 export function isnan(x: ArrayLike, options?: UfuncOptions): NDArray<"bool"> {
-  return unary<"bool">("isnan", "any", inexact(ops.isnan, false), x, options);
+  return unary<"bool">("isnan", "any", inexact(ops.isnan, false), x, boolOptions("isnan", options));
 }
 
 /**
@@ -51,7 +51,7 @@ export function isnan(x: ArrayLike, options?: UfuncOptions): NDArray<"bool"> {
  * Source: numpy.isinf
  */
 export function isinf(x: ArrayLike, options?: UfuncOptions): NDArray<"bool"> {
-  return unary<"bool">("isinf", "any", inexact(ops.isinf, false), x, options);
+  return unary<"bool">("isinf", "any", inexact(ops.isinf, false), x, boolOptions("isinf", options));
 }
 
 /**
@@ -68,7 +68,7 @@ export function isinf(x: ArrayLike, options?: UfuncOptions): NDArray<"bool"> {
  * Source: numpy.isfinite
  */
 export function isfinite(x: ArrayLike, options?: UfuncOptions): NDArray<"bool"> {
-  return unary<"bool">("isfinite", "any", inexact(ops.isfinite, true), x, options);
+  return unary<"bool">("isfinite", "any", inexact(ops.isfinite, true), x, boolOptions("isfinite", options));
 }
 
 /**
@@ -119,7 +119,7 @@ export function isneginf(x: ArrayLike): NDArray<"bool"> {
  * Source: numpy.signbit
  */
 export function signbit(x: ArrayLike, options?: UfuncOptions): NDArray<"bool"> {
-  return unary<"bool">("signbit", "ordered", negativeSign, x, options);
+  return unary<"bool">("signbit", "ordered", negativeSign, x, boolOptions("signbit", options));
 }
 
 /**

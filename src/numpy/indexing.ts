@@ -12,7 +12,7 @@ import { type ArrayLike, type Index, type NDArray, nodeOf, type Slice, type With
 import { checkChoice, describe, keywords } from "./args.ts";
 import { checkIndices } from "./bounds.ts";
 import { asNode, fromList, toNodeOf, toOperand } from "./convert.ts";
-import { takeAxis } from "./moves.ts";
+import { takeAxis, withoutLeading } from "./moves.ts";
 import { larger, smaller } from "./rounding.ts";
 import { nonzeroNodes } from "./searching.ts";
 import { number } from "./ufunc.ts";
@@ -53,8 +53,20 @@ type Entry =
 
 const everything: Slice = { kind: "slice", start: null, stop: null, step: null };
 
-/** A slice or an ellipsis from its text. */
+/** Texts that were understood before. */
+const known = new Map<string, Entry>();
+
 function fromText(name: string, text: string): Entry {
+  let entry = known.get(text);
+  if (entry === undefined) {
+    if (known.size >= 1000) known.clear();
+    known.set(text, entry = parseText(name, text));
+  }
+  return entry;
+}
+
+/** A slice or an ellipsis from its text. */
+function parseText(name: string, text: string): Entry {
   const trimmed = text.trim();
   if (trimmed === "..." || trimmed === "…") return { kind: "ellipsis" };
   const parts = trimmed.split(":").map((part) => part.trim());
@@ -110,6 +122,8 @@ type Part =
   }
   | { readonly kind: "newaxis" }
   | { readonly kind: "array"; readonly axis: number; readonly node: Node }
+  /** An ellipsis that spans no axis, which still parts index arrays. */
+  | { readonly kind: "gap" }
   /** A scalar boolean: one more axis of length 1 or 0. */
   | { readonly kind: "truth"; readonly node: Node };
 
@@ -139,7 +153,7 @@ function resolve(name: string, index: readonly Index[], x: Node): Part[] {
   if (dots > 1) throw new IndexError(`${name}: an index can only have a single ellipsis ("...")`);
   const rest = Array.from({ length: ndim - used }, () => everything);
   const filled = dots === 1
-    ? entries.flatMap((entry): Entry[] => entry.kind === "ellipsis" ? rest : [entry])
+    ? entries.flatMap((entry): Entry[] => entry.kind === "ellipsis" && rest.length > 0 ? rest : [entry])
     : [...entries, ...rest];
   const parts: Part[] = [];
   let axis = 0;
@@ -188,7 +202,8 @@ function resolve(name: string, index: readonly Index[], x: Node): Part[] {
         break;
       }
       case "ellipsis":
-        throw new IndexError(`${name}: an index can only have a single ellipsis ("...")`);
+        parts.push({ kind: "gap" });
+        break;
     }
   }
   return parts;
@@ -211,7 +226,7 @@ function advancedShape(name: string, parts: readonly Part[]): { shape: readonly 
   const special = parts.map((part) => part.kind === "int" || isAdvanced(part));
   const [first, last] = [special.indexOf(true), special.lastIndexOf(true)];
   const together = special.slice(first, last + 1).every((yes) => yes);
-  const place = together ? parts.slice(0, first).filter((part) => part.kind !== "int").length : 0;
+  const place = together ? parts.slice(0, first).filter(({ kind }) => kind !== "int" && kind !== "gap").length : 0;
   return { shape, place };
 }
 
@@ -277,9 +292,7 @@ type Mode = typeof modes[number];
 
 /** A value fitted to the shape of a selection: leading axes of length 1 may go. */
 function fitted(value: Node, shape: readonly number[]): Node {
-  let v = value;
-  const extra = v.shape.length - shape.length;
-  if (extra > 0 && v.shape.slice(0, extra).every((n) => n === 1)) v = ops.reshape(v, v.shape.slice(extra));
+  const v = withoutLeading(value, shape.length);
   const skip = shape.length - v.shape.length;
   if (skip < 0 || v.shape.some((n, i) => n !== 1 && n !== shape[skip + i])) {
     throw new ShapeError(

@@ -17,7 +17,7 @@ export type Entries = number | Slice | ArrayLike;
 
 /** The positions that entries stand for, counted from 0; each may be `extra` past the last. */
 function positionsOf(name: string, entries: Entries, size: number, axis: number, extra: number): number[] {
-  if (typeof entries === "object" && "kind" in entries && entries.kind === "slice") {
+  if (typeof entries === "object" && entries !== null && "kind" in entries && entries.kind === "slice") {
     const step = entries.step ?? 1;
     const inside = (n: number | null, open: number): number =>
       n === null ? open : Math.max(step > 0 ? 0 : -1, Math.min(step > 0 ? size : size - 1, n < 0 ? n + size : n));
@@ -37,7 +37,9 @@ function positionsOf(name: string, entries: Entries, size: number, axis: number,
   return values.map((value) => {
     const n = checkInt(name, "a position", value);
     const end = size + extra;
-    if (n < -size || n >= end) throw new IndexError(`${name}: index ${n} is out of bounds for axis ${axis} with size ${size}`);
+    if (n < -size || n >= end) {
+      throw new IndexError(`${name}: index ${n} is out of bounds for axis ${axis} with size ${size}`);
+    }
     return n < 0 ? n + size : n;
   });
 }
@@ -59,7 +61,7 @@ function positionsOf(name: string, entries: Entries, size: number, axis: number,
  */
 function delete_(arr: ArrayLike, obj: Entries, ...args: Args<[axis: number | null], AxisOption>): NDArray {
   const options = keywords<AxisOption>("delete", ["axis"], args);
-  const { x, axis } = axisOrFlat("delete", toNodeOf("delete", arr), options.axis);
+  const { x, axis } = axisOrFlat("delete", toNodeOf("delete", arr), options.axis, true);
   const size = x.shape[axis]!;
   const gone = new Set(positionsOf("delete", obj, size, axis, 0));
   const kept = Array.from({ length: size }, (_, i) => i).filter((i) => !gone.has(i));
@@ -91,7 +93,7 @@ export function insert(
   ...args: Args<[axis: number | null], AxisOption>
 ): NDArray {
   const options = keywords<AxisOption>("insert", ["axis"], args);
-  const { x, axis } = axisOrFlat("insert", toNodeOf("insert", arr), options.axis);
+  const { x, axis } = axisOrFlat("insert", toNodeOf("insert", arr), options.axis, true);
   const size = x.shape[axis]!;
   const places = positionsOf("insert", obj, size, axis, 1);
   let v = toTyped("insert", values, x.dtype, x.device);
@@ -115,7 +117,5 @@ export function insert(
 
 /** A node with axes of length 1 in front, to a rank. */
 function grown(x: Node, ndim: number): Node {
-  return x.shape.length >= ndim
-    ? x
-    : ops.reshape(x, [...new Array<number>(ndim - x.shape.length).fill(1), ...x.shape]);
+  return x.shape.length >= ndim ? x : ops.reshape(x, [...new Array<number>(ndim - x.shape.length).fill(1), ...x.shape]);
 }

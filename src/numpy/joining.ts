@@ -241,6 +241,7 @@ function cuts(name: string, sections: number | readonly number[], length: number
     if (even && length % count !== 0) {
       throw new ShapeError(`${name}: an axis of length ${length} does not split into ${count} equal parts`);
     }
+    if (count > 2 ** 32 - 1) throw new ShapeError(`${name}: got ${count} sections, expected at most ${2 ** 32 - 1}`);
     const [small, extra] = [Math.floor(length / count), length % count];
     return Array.from({ length: count }, (_, i) => {
       const start = i * small + Math.min(i, extra);

@@ -9,14 +9,16 @@ import { checkShape, formatShape, normalizeAxis } from "../base/shape.ts";
 import * as ops from "../core/ops.ts";
 import type { Node } from "../core/trace.ts";
 import type { Device } from "../device/device.ts";
-import { currentDevice, getDevice } from "../device/registry.ts";
+import { currentDevice } from "../device/registry.ts";
 import { type Args, type ArrayLike, type DiagonalOptions, type NDArray, type TraceOptions, wrap } from "../array.ts";
-import { checkDType, checkInt, keywords } from "./args.ts";
+import { checkDType, checkInt, keywords, within } from "./args.ts";
 import { toNodeOf } from "./convert.ts";
 import type { CreateOptions } from "./creation.ts";
 import { allAxes, flat, sliceAxis } from "./moves.ts";
 import { accumulateType } from "./reduction.ts";
 import { lit, number } from "./ufunc.ts";
+import { deviceFor } from "./place.ts";
+import { nonzeroNodes } from "./searching.ts";
 
 /** Keywords of `eye` and `tri`. */
 export interface EyeOptions<D extends DType = DType> extends CreateOptions<D> {
@@ -44,8 +46,9 @@ function squareLike(name: string, N: number, args: readonly unknown[], op: typeo
   const dtype = options.dtype === undefined || options.dtype === null
     ? defaultFloat()
     : checkDType(name, options.dtype);
-  const device = options.device === undefined || options.device === null ? currentDevice() : getDevice(options.device);
-  return wrap(ops.cast(below(shape, checkInt(name, "k", options.k ?? 0), device, op), dtype));
+  const device = deviceFor(name, options.device) ?? currentDevice();
+  const k = checkInt(name, "k", options.k ?? 0);
+  return within(name, () => wrap(ops.cast(below(shape, k, device, op), dtype)));
 }
 
 /**
@@ -61,11 +64,11 @@ function squareLike(name: string, N: number, args: readonly unknown[], op: typeo
  * ```
  * Source: numpy.eye
  */
-export function eye<D extends DType = "float64">(
+export function eye<D extends DType = DType>(
   N: number,
   ...args: Args<[M: number | null, k: number, dtype: D], EyeOptions<D>>
 ): NDArray<D> {
-  if (N < 0) throw new ShapeError(`eye: negative dimensions are not allowed, got ${N}`);
+  if (checkInt("eye", "N", N) < 0) throw new ShapeError(`eye: negative dimensions are not allowed, got ${N}`);
   return squareLike("eye", N, args, ops.equal) as NDArray<D>;
 }
 
@@ -82,11 +85,12 @@ export function eye<D extends DType = "float64">(
  * ```
  * Source: numpy.identity
  */
-export function identity<D extends DType = "float64">(
+export function identity<D extends DType = DType>(
   n: number,
   ...args: Args<[dtype: D], CreateOptions<D>>
 ): NDArray<D> {
-  return eye<D>(n, keywords<CreateOptions<D>>("identity", ["dtype", "device"], args));
+  const options = keywords<CreateOptions<D>>("identity", ["dtype", "device"], args);
+  return within("identity", () => eye<D>(n, options));
 }
 
 /**
@@ -102,7 +106,7 @@ export function identity<D extends DType = "float64">(
  * ```
  * Source: numpy.tri
  */
-export function tri<D extends DType = "float64">(
+export function tri<D extends DType = DType>(
   N: number,
   ...args: Args<[M: number | null, k: number, dtype: D], EyeOptions<D>>
 ): NDArray<D> {
@@ -117,7 +121,7 @@ function triangle(name: string, m: ArrayLike, args: readonly unknown[], lower: b
   const n = given.shape.length === 1 ? given.shape[0]! : 0;
   const x = given.shape.length === 1 ? ops.broadcast(given, [n, n]) : given;
   const diagonal = checkInt(name, "k", k);
-  const mask = below(x.shape.slice(-2), lower ? diagonal : diagonal - 1, x.device, ops.less_equal);
+  const mask = within(name, () => below(x.shape.slice(-2), lower ? diagonal : diagonal - 1, x.device, ops.less_equal));
   const zero = lit(0, x);
   return wrap(lower ? ops.where(mask, x, zero) : ops.where(mask, zero, x));
 }
@@ -254,7 +258,7 @@ export function diag(v: ArrayLike, ...args: Args<[k: number], { readonly k?: num
   const { k = 0 } = keywords<{ k?: number }>("diag", ["k"], args);
   const x = toNodeOf("diag", v);
   const offset = checkInt("diag", "k", k);
-  if (x.shape.length === 1) return wrap(diagonalMatrix(x, offset));
+  if (x.shape.length === 1) return within("diag", () => wrap(diagonalMatrix(x, offset)));
   if (x.shape.length === 2) return wrap(diagonalNode("diag", x, offset, 0, 1));
   throw new ShapeError(`diag: got an array of shape ${formatShape(x.shape)}, expected one or two axes`);
 }
@@ -274,7 +278,8 @@ export function diag(v: ArrayLike, ...args: Args<[k: number], { readonly k?: num
  */
 export function diagflat(v: ArrayLike, ...args: Args<[k: number], { readonly k?: number }>): NDArray {
   const { k = 0 } = keywords<{ k?: number }>("diagflat", ["k"], args);
-  return wrap(diagonalMatrix(flat(toNodeOf("diagflat", v)), checkInt("diagflat", "k", k)));
+  const x = flat(toNodeOf("diagflat", v));
+  return within("diagflat", () => wrap(diagonalMatrix(x, checkInt("diagflat", "k", k))));
 }
 
 /**
@@ -290,24 +295,35 @@ export function diagflat(v: ArrayLike, ...args: Args<[k: number], { readonly k?:
  * ```
  * Source: numpy.diag_indices
  */
-export function diag_indices(n: number, ndim: number = 2): NDArray<"int64">[] {
+export function diag_indices(
+  n: number,
+  ...args: Args<[ndim: number], { readonly ndim?: number }>
+): NDArray<"int64">[] {
+  const { ndim = 2 } = keywords<{ ndim?: number }>("diag_indices", ["ndim"], args);
   const length = Math.max(0, checkInt("diag_indices", "n", n));
+  const axes = checkInt("diag_indices", "ndim", ndim);
+  if (axes < 0 || axes > 64) throw new ShapeError(`diag_indices: got ndim ${axes}, expected 0 to 64`);
+  checkShape("diag_indices", [length]);
   const line = ops.iota([length], 0, "int64", currentDevice());
-  return Array.from({ length: checkInt("diag_indices", "ndim", ndim) }, () => wrap<"int64">(line));
+  return Array.from({ length: axes }, () => wrap<"int64">(line));
 }
 
-function triangleIndices(n: number, k: number, m: number, lower: boolean): NDArray<"int64">[] {
-  const rows: bigint[] = [];
-  const columns: bigint[] = [];
-  for (let i = 0; i < n; i++) {
-    const from = lower ? 0 : Math.max(0, i + k);
-    const to = lower ? Math.min(m, i + k + 1) : m;
-    for (let j = from; j < to; j++) {
-      rows.push(BigInt(i));
-      columns.push(BigInt(j));
-    }
-  }
-  return [rows, columns].map((list) => wrap<"int64">(toNodeOf("tril_indices", BigInt64Array.from(list))));
+/** Keywords of `tril_indices` and `triu_indices`. */
+export interface TriangleOptions {
+  readonly k?: number | undefined;
+  readonly m?: number | null | undefined;
+}
+
+function triangleIndices(name: string, n: number, args: readonly unknown[], lower: boolean): NDArray<"int64">[] {
+  const { k = 0, m } = keywords<TriangleOptions>(name, ["k", "m"], args);
+  const [rows, columns] = [checkInt(name, "n", n), checkInt(name, "m", m ?? n)].map((length) => Math.max(0, length));
+  const shape = [rows!, columns!];
+  checkShape(name, shape);
+  const diagonal = checkInt(name, "k", k);
+  return within(name, () => {
+    const mask = below(shape, lower ? diagonal : diagonal - 1, currentDevice(), ops.less_equal);
+    return nonzeroNodes(name, lower ? mask : ops.not(mask)).map((node) => wrap<"int64">(node));
+  });
 }
 
 /**
@@ -324,8 +340,11 @@ function triangleIndices(n: number, k: number, m: number, lower: boolean): NDArr
  * ```
  * Source: numpy.tril_indices
  */
-export function tril_indices(n: number, k: number = 0, m: number = n): NDArray<"int64">[] {
-  return triangleIndices(checkInt("tril_indices", "n", n), checkInt("tril_indices", "k", k), m, true);
+export function tril_indices(
+  n: number,
+  ...args: Args<[k: number, m: number | null], TriangleOptions>
+): NDArray<"int64">[] {
+  return triangleIndices("tril_indices", n, args, true);
 }
 
 /**
@@ -342,8 +361,11 @@ export function tril_indices(n: number, k: number = 0, m: number = n): NDArray<"
  * ```
  * Source: numpy.triu_indices
  */
-export function triu_indices(n: number, k: number = 0, m: number = n): NDArray<"int64">[] {
-  return triangleIndices(checkInt("triu_indices", "n", n), checkInt("triu_indices", "k", k), m, false);
+export function triu_indices(
+  n: number,
+  ...args: Args<[k: number, m: number | null], TriangleOptions>
+): NDArray<"int64">[] {
+  return triangleIndices("triu_indices", n, args, false);
 }
 
 /**
@@ -374,7 +396,7 @@ export function vander(
     throw new ShapeError(`vander: got an array of shape ${formatShape(given.shape)}, expected one axis`);
   }
   const columns = N === undefined || N === null ? given.size : checkInt("vander", "N", N);
-  if (columns < 0) throw new ShapeError(`vander: negative dimensions are not allowed, got ${columns}`);
+  checkShape("vander", [given.size, columns]);
   const v = ops.cast(given, given.dtype === "bfloat16" ? "float64" : promoteTypes("int64", given.dtype, "vander"));
   const one = ops.broadcast(lit(1, v), [v.size, Math.min(1, columns)]);
   if (columns <= 1) return wrap(one);

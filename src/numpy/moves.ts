@@ -61,10 +61,26 @@ export function range(n: number, like: Node): Node {
   return ops.iota([n], 0, "int64", like.device);
 }
 
-/** An axis counted from 0, or the whole array in one axis for null. */
-export function axisOrFlat(name: string, x: Node, axis: number | null | undefined): { x: Node; axis: number } {
-  if (axis === null || axis === undefined) return { x: flat(x), axis: 0 };
+/** Whether an axis is one that NumPy lets a 0-d array have in most functions, although there is none. */
+export function isScalarAxis(x: Node, axis: unknown): boolean {
+  return x.shape.length === 0 && (axis === 0 || axis === -1);
+}
+
+/** An axis counted from 0, or the whole array in one axis for null. A 0-d array has one axis, except where NumPy is `strict`. */
+export function axisOrFlat(
+  name: string,
+  x: Node,
+  axis: number | null | undefined,
+  strict = false,
+): { x: Node; axis: number } {
+  if (axis === null || axis === undefined || (!strict && isScalarAxis(x, axis))) return { x: flat(x), axis: 0 };
   return { x, axis: normalizeAxis(name, axis, x.shape.length) };
+}
+
+/** A node for a place of `ndim` axes: as in NumPy's assignments, more axes may come first if their length is 1. */
+export function withoutLeading(x: Node, ndim: number): Node {
+  const extra = x.shape.length - ndim;
+  return extra > 0 && x.shape.slice(0, extra).every((n) => n === 1) ? ops.reshape(x, x.shape.slice(extra)) : x;
 }
 
 /** Checks that an array has at least some axes. @throws ShapeError */

@@ -8,7 +8,9 @@ import { contiguousStrides } from "../base/shape.ts";
 import { leaf, type Node, Storage } from "../core/trace.ts";
 import { HostBuffer, hostBuffer } from "../device/arena.ts";
 import type { Device } from "../device/device.ts";
+import { getDevice } from "../device/registry.ts";
 import { fromBytes, readBytes } from "../transform/evaluate.ts";
+import { within } from "./args.ts";
 
 /** A node over the user's bytes. @throws TypeError where the device has no access to them */
 export function shareBytes(
@@ -23,6 +25,11 @@ export function shareBytes(
   }
   const storage = new Storage(hostBuffer(device, bytes.buffer, bytes.byteOffset, bytes.byteLength));
   return leaf({ shape, dtype }, device, storage, 0, contiguousStrides(shape));
+}
+
+/** The device of a keyword `device`; null where none is given. @throws DeviceError for a device that is not there */
+export function deviceFor(name: string, device: string | null | undefined): Device | null {
+  return device === undefined || device === null ? null : within(name, () => getDevice(device));
 }
 
 /** Whether a node looks into memory of the user. */

@@ -19,6 +19,7 @@ import { nextKey, seed as startAt } from "../transform/random.ts";
 import { type Args, type ArrayLike, type NDArray, wrap } from "../array.ts";
 import { checkDType, checkInt, describe, keywords, toShape } from "./args.ts";
 import { deviceOf, toTyped } from "./convert.ts";
+import { anyKnown } from "./reading.ts";
 
 /** The shape of a draw: an integer, a list, or null for a 0-d array (or the parameters' shape). */
 export type Size = number | readonly number[] | null;
@@ -67,7 +68,10 @@ function gaussian(words: Words, dtype: DType): Node {
 }
 
 function sizeArgument(name: string, size: Size | undefined): readonly number[] | null {
-  return size === undefined || size === null ? null : toShape(name, size);
+  if (size === undefined || size === null) return null;
+  const shape = toShape(name, size);
+  checkShape(name, shape);
+  return shape;
 }
 
 /** The shape of a draw whose parameters are arrays. */
@@ -223,7 +227,7 @@ export interface NormalOptions extends SizeOptions {
 export function normal(...args: Args<[loc: ArrayLike, scale: ArrayLike, size: Size], NormalOptions>): NDArray {
   const { loc = 0, scale = 1, size } = keywords<NormalOptions>("normal", ["loc", "scale", "size"], args);
   const [mean, spread] = parameters("normal", loc, scale);
-  check("normal", "scale", "0 or more", ops.less(spread, number(0, spread)));
+  checkScale("normal", scale, spread, mean);
   const z = gaussian(draw("normal", shapeWith("normal", size, mean, spread), mean.device), mean.dtype);
   return wrap(ops.add(mean, ops.mul(spread, z)));
 }
@@ -250,7 +254,7 @@ export interface ExponentialOptions extends SizeOptions {
 export function exponential(...args: Args<[scale: ArrayLike, size: Size], ExponentialOptions>): NDArray {
   const { scale = 1, size } = keywords<ExponentialOptions>("exponential", ["scale", "size"], args);
   const [mean] = parameters("exponential", scale, 0);
-  check("exponential", "scale", "0 or more", ops.less(mean, number(0, mean)));
+  checkScale("exponential", scale, mean);
   const u = unit(draw("exponential", shapeWith("exponential", size, mean), mean.device), mean.dtype, 0);
   return wrap(ops.mul(mean, ops.neg(ops.log1p(ops.neg(u)))));
 }
@@ -262,11 +266,16 @@ function parameters(name: string, x: ArrayLike, y: ArrayLike): [Node, Node] {
 }
 
 /** Refuses parameters for which `bad` holds anywhere; inside a trace nothing is known of them. */
-function check(name: string, what: string, expected: string, bad: Node): void {
-  if (bad.symbolic) return;
-  if (wrap(ops.any(bad, bad.shape.map((_, d) => d))).item() === true) {
+function check(name: string, what: string, expected: string, bad: Node, ...kept: readonly Node[]): void {
+  if (anyKnown(bad, kept)) {
     throw new RangeError(`${name}: ${what} is out of range, expected ${expected}`);
   }
+}
+
+/** Checks that a scale is not negative, without computing anything for a plain number. */
+function checkScale(name: string, given: ArrayLike, scale: Node, ...kept: readonly Node[]): void {
+  if (typeof given !== "number") check(name, "scale", "0 or more", ops.less(scale, number(0, scale)), scale, ...kept);
+  else if (given < 0) throw new RangeError(`${name}: scale is out of range, expected 0 or more, got ${given}`);
 }
 
 /** Keywords of `randint`. */
@@ -314,18 +323,23 @@ export function randint<D extends DType = "int64">(
     return wrap<D>(ops.cast(between(words, a, b - a, dtype, device), dtype));
   }
   const [x, y] = [a, b].map((v) => typeof v === "bigint" ? ops.scalar(v, "int64", device) : v) as [Node, Node];
-  check("randint", "low", "low < high everywhere", ops.less_equal(y, x));
+  broadcastShapes("randint", x.shape, y.shape);
+  check("randint", "low", "low < high everywhere", ops.less_equal(y, x), x, y);
   check(
     "randint",
     "low",
     `${bounds[0]} or more for ${dtype}`,
     ops.less(x, ops.scalar(max64(bounds[0]), "int64", device)),
+    x,
+    y,
   );
   check(
     "randint",
     "high",
     `${bounds[1]} or less for ${dtype}`,
     ops.less(ops.scalar(max64(bounds[1]), "int64", device), y),
+    x,
+    y,
   );
   const words = draw("randint", shapeWith("randint", size, x, y), device);
   const range = ops.cast(ops.sub(y, x), "float64");

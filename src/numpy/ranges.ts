@@ -4,13 +4,14 @@
  */
 import { type DType, dtypeInfo, isInexact, isInteger } from "../base/dtype.ts";
 import { ShapeError } from "../base/errors.ts";
-import { literalType, resultType } from "../base/promote.ts";
+import { checkInteger, literalType, resultType } from "../base/promote.ts";
 import { broadcastShapes, checkShape, formatShape, normalizeAxis } from "../base/shape.ts";
 import * as ops from "../core/ops.ts";
 import type { Node } from "../core/trace.ts";
-import { currentDevice, getDevice } from "../device/registry.ts";
+import { currentDevice } from "../device/registry.ts";
 import { type Args, type ArrayLike, NDArray, wrap } from "../array.ts";
-import { checkChoice, checkDType, checkInt, describe, keywords, toShape } from "./args.ts";
+import { checkChoice, checkDType, checkInt, describe, keywords, toShape, within } from "./args.ts";
+import { deviceFor } from "./place.ts";
 import { asNode, deviceOf, promotable, toNodes, toOperand } from "./convert.ts";
 import { moveAxis } from "./moves.ts";
 import { nonzeroNodes } from "./searching.ts";
@@ -20,7 +21,7 @@ import { lit, number } from "./ufunc.ts";
 type Bound = number | bigint | boolean;
 
 function boundOf(what: string, x: unknown): { value: Bound; whole: boolean } {
-  const value = x instanceof NDArray ? x.item() : x;
+  const value = x instanceof NDArray ? within("arange", () => x.item()) : x;
   if (
     typeof value === "object" || (typeof value !== "number" && typeof value !== "bigint" && typeof value !== "boolean")
   ) {
@@ -74,8 +75,8 @@ export function arange<D extends DType = DType>(
     : checkDType("arange", options.dtype);
   const length = countOf(from.value, to.value, by.value);
   if (dtype === "bool" && length > 2) throw new TypeError(`arange: a range of ${length} numbers cannot be bool`);
-  const device = options.device === undefined || options.device === null ? currentDevice() : getDevice(options.device);
-  return wrap<D>(progression(from.value, by.value, length, dtype, device));
+  const device = deviceFor("arange", options.device) ?? currentDevice();
+  return wrap<D>(within("arange", () => progression(from.value, by.value, length, dtype, device)));
 }
 
 function countOf(start: Bound, stop: Bound, step: Bound): number {
@@ -108,6 +109,8 @@ function progression(
     const exact = typeof start !== "number" || Number.isInteger(start);
     const first = exact ? BigInt(start) : BigInt(Math.trunc(start as number));
     const second = typeof step === "bigint" && exact ? first + step : BigInt(Math.trunc(Number(start) + Number(step)));
+    if (length > 0) checkInteger("arange", first, dtype);
+    if (length > 1) checkInteger("arange", second, dtype);
     const i = ops.iota([length], 0, "int64", device);
     const delta = second - first;
     const scaled = delta === 1n ? i : ops.mul(i, number(delta, "int64", device));
@@ -170,15 +173,18 @@ function spaced(name: string, start: Node, stop: Node, num: number, endpoint: bo
 }
 
 function endsOf(name: string, start: ArrayLike, stop: ArrayLike, device: string | null | undefined): [Node, Node] {
-  const home = device === undefined || device === null ? deviceOf(start, stop) : getDevice(device);
+  const home = deviceFor(name, device) ?? deviceOf(start, stop);
   const operands = [start, stop].map((x) => toOperand(name, x, home));
   const dtype = resultType(name, [...operands.map(promotable), { weak: "f" }]);
-  return operands.map((x) => asNode(name, x, dtype, home)) as [Node, Node];
+  const [a, b] = operands.map((x) => asNode(name, x, dtype, home)) as [Node, Node];
+  broadcastShapes(name, a.shape, b.shape);
+  return [a, b];
 }
 
 function countFor(name: string, num: number | undefined): number {
   const count = checkInt(name, "num", num ?? 50);
   if (count < 0) throw new ShapeError(`${name}: number of samples must not be negative, got ${count}`);
+  checkShape(name, [count]);
   return count;
 }
 
@@ -201,12 +207,12 @@ function spacedAs(y: Node, dtype: DType): Node {
  * ```
  * Source: numpy.linspace
  */
-export function linspace<D extends DType = "float64">(
+export function linspace<D extends DType = DType>(
   start: ArrayLike,
   stop: ArrayLike,
   options: LinspaceOptions<D> & { readonly retstep: true },
 ): [NDArray<D>, NDArray];
-export function linspace<D extends DType = "float64">(
+export function linspace<D extends DType = DType>(
   start: ArrayLike,
   stop: ArrayLike,
   ...args: Args<[num: number, endpoint: boolean, retstep: false, dtype: D | null, axis: number], LinspaceOptions<D>>
@@ -246,7 +252,7 @@ function powersOf(base: Node, y: Node): Node {
  * ```
  * Source: numpy.logspace
  */
-export function logspace<D extends DType = "float64">(
+export function logspace<D extends DType = DType>(
   start: ArrayLike,
   stop: ArrayLike,
   ...args: Args<[num: number, endpoint: boolean, base: ArrayLike, dtype: D | null, axis: number], LogspaceOptions<D>>
@@ -295,7 +301,7 @@ export function logspace<D extends DType = "float64">(
  * ```
  * Source: numpy.geomspace
  */
-export function geomspace<D extends DType = "float64">(
+export function geomspace<D extends DType = DType>(
   start: ArrayLike,
   stop: ArrayLike,
   ...args: Args<[num: number, endpoint: boolean, dtype: D | null, axis: number], Omit<LinspaceOptions<D>, "retstep">>

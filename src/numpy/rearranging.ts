@@ -5,11 +5,11 @@
 import { ShapeError } from "../base/errors.ts";
 import { dtypes } from "../base/dtype.ts";
 import { resultType } from "../base/promote.ts";
-import { formatShape, normalizeAxes, normalizeAxis } from "../base/shape.ts";
+import { checkShape, formatShape, normalizeAxes, normalizeAxis, sizeOf } from "../base/shape.ts";
 import * as ops from "../core/ops.ts";
-import { Node } from "../core/trace.ts";
+import type { Node } from "../core/trace.ts";
 import { type Args, type ArrayLike, type Axis, NDArray, wrap } from "../array.ts";
-import { checkChoice, checkInt, describe, keywords } from "./args.ts";
+import { checkChoice, checkInt, checkInts, checkList, describe, keywords, within } from "./args.ts";
 import { toInt64, toNodeOf, toTyped } from "./convert.ts";
 import { readIntegers } from "./reading.ts";
 import { allAxes, axisOrFlat, flat, range, reverseAxis, sliceAxis, takeAxis } from "./moves.ts";
@@ -99,7 +99,7 @@ export function rot90(
   const { k = 1, axes = [0, 1] } = keywords<{ k?: number; axes?: readonly number[] }>("rot90", ["k", "axes"], args);
   const turns = ((checkInt("rot90", "k", k) % 4) + 4) % 4;
   const x = toNodeOf("rot90", m);
-  if (axes.length !== 2) throw new ShapeError(`rot90: got ${axes.length} axes, expected 2`);
+  if (checkList("rot90", "axes", axes).length !== 2) throw new ShapeError(`rot90: got ${axes.length} axes, expected 2`);
   const [i, j] = normalizeAxes("rot90", axes, x.shape.length) as [number, number];
   if (turns === 2) return wrap(reverseAxis(reverseAxis(x, i), j));
   const swap = (y: Node): Node => ops.transpose(y, allAxes(y).with(i, j).with(j, i));
@@ -136,13 +136,13 @@ export function roll(
 ): NDArray {
   const given = keywords<{ axis?: Axis }>("roll", ["axis"], [axis]).axis ?? null;
   const x = toNodeOf("roll", a);
-  const shifts = (typeof shift === "number" ? [shift] : [...shift]).map((n) => checkInt("roll", "shift", n));
+  const shifts = checkInts("roll", "shift", shift);
   if (given === null) {
     return wrap(ops.reshape(rollAxis(flat(x), shifts.reduce((p, q) => p + q, 0), 0), x.shape));
   }
-  const axes = (typeof given === "number" ? [given] : [...given]).map((i) => normalizeAxis("roll", i, x.shape.length));
-  const n = Math.max(shifts.length, axes.length);
-  if ((shifts.length !== n && shifts.length !== 1) || (axes.length !== n && axes.length !== 1)) {
+  const axes = checkInts("roll", "axis", given).map((i) => normalizeAxis("roll", i, x.shape.length));
+  const n = axes.length === 0 && shifts.length === 1 ? 0 : Math.max(shifts.length, axes.length);
+  if (n > 0 && [shifts.length, axes.length].some((length) => length !== n && length !== 1)) {
     throw new ShapeError(`roll: got ${shifts.length} shifts and ${axes.length} axes, expected as many`);
   }
   let out = x;
@@ -166,11 +166,12 @@ export function roll(
  */
 export function tile(A: ArrayLike, reps: number | readonly number[]): NDArray {
   const x = toNodeOf("tile", A);
-  const list = (typeof reps === "number" ? [reps] : [...reps]).map((n) => checkInt("tile", "reps", n));
+  const list = checkInts("tile", "reps", reps);
   if (list.some((n) => n < 0)) throw new ShapeError(`tile: got reps ${formatShape(list)}, expected no negative number`);
   const ndim = Math.max(list.length, x.shape.length);
   const times = [...new Array<number>(ndim - list.length).fill(1), ...list];
   const shape = [...new Array<number>(ndim - x.shape.length).fill(1), ...x.shape];
+  checkShape("tile", shape.map((n, i) => n * times[i]!));
   const spread = ops.reshape(x, shape.flatMap((n) => [1, n]));
   const repeated = ops.broadcast(spread, shape.flatMap((n, i) => [times[i]!, n]));
   return wrap(ops.reshape(repeated, shape.map((n, i) => n * times[i]!)));
@@ -205,6 +206,7 @@ export function repeat(
   if (counts.some((c) => c < 0)) throw new ShapeError("repeat: repeats must not be negative");
   if (counts.length === 1) {
     const times = counts[0]!;
+    checkShape("repeat", x.shape.with(at, n * times));
     const wide = ops.broadcast(ops.expand(x, [at + 1]), x.shape.toSpliced(at + 1, 0, times));
     return wrap(ops.reshape(wide, x.shape.with(at, n * times)));
   }
@@ -387,7 +389,7 @@ function ramp(x: Node, axis: number, before: number, after: number, ends: readon
     const step = ops.div(ops.sub(e, lit(end, e)), lit(length, e));
     const steps = rising ? i : ops.sub(lit(length - 1, e), i);
     const value = ops.add(ops.mul(steps, step), lit(end, e));
-    return ops.cast(whole ? ops.floor(value) : value, x.dtype);
+    return ops.cast(whole && x.dtype !== "bool" ? ops.floor(value) : value, x.dtype);
   };
   return ops.concatenate([
     ...(before > 0 ? [side(sliceAxis(x, axis, 0, 1), before, ends[0], true)] : []),
@@ -406,7 +408,7 @@ function margin(x: Node, axis: number, before: number, after: number, mode: "max
     const whole = dtypes[x.dtype].kind !== "f" && dtypes[x.dtype].kind !== "c";
     const work = ops.cast(x, whole ? "float64" : x.dtype);
     const mean = ops.div(ops.sum(work, [axis]), lit(n, work));
-    value = ops.cast(whole ? ops.rint(mean) : mean, x.dtype);
+    value = ops.cast(whole && x.dtype !== "bool" ? ops.rint(mean) : mean, x.dtype);
   }
   const kept = ops.expand(value, [axis]);
   const side = (length: number): Node[] => length === 0 ? [] : [ops.broadcast(kept, x.shape.with(axis, length))];
@@ -452,7 +454,7 @@ export function diff(a: ArrayLike, ...args: Args<[n: number, axis: number], Diff
     const dtype = resultType("diff", [x, given]);
     const [own, other] = [ops.cast(x, dtype), ops.cast(given, dtype)];
     const part = other.shape.length === 0 ? ops.broadcast(other, x.shape.with(axis, 1)) : other;
-    x = ops.concatenate(before ? [part, own] : [own, part], axis);
+    x = within("diff", () => ops.concatenate(before ? [part, own] : [own, part], axis));
   };
   beside(options.prepend, true);
   beside(options.append, false);
@@ -479,7 +481,10 @@ export function diff(a: ArrayLike, ...args: Args<[n: number, axis: number], Diff
 export function ediff1d(ary: ArrayLike): NDArray {
   const x = flat(toNodeOf("ediff1d", ary));
   const length = Math.max(0, x.size - 1);
-  return wrap(ops.sub(sliceAxis(x, 0, Math.min(1, x.size), length), sliceAxis(x, 0, 0, length)));
+  return within(
+    "ediff1d",
+    () => wrap(ops.sub(sliceAxis(x, 0, Math.min(1, x.size), length), sliceAxis(x, 0, 0, length))),
+  );
 }
 
 /**
@@ -498,13 +503,9 @@ export function ediff1d(ary: ArrayLike): NDArray {
  */
 export function resize(a: ArrayLike, new_shape: number | readonly number[]): NDArray {
   const x = flat(toNodeOf("resize", a));
-  const shape = (typeof new_shape === "number" ? [new_shape] : [...new_shape]).map((n) =>
-    checkInt("resize", "a length", n)
-  );
-  if (shape.some((n) => n < 0)) {
-    throw new ShapeError(`resize: negative dimensions are not allowed, got ${formatShape(shape)}`);
-  }
-  const size = shape.reduce((n, m) => n * m, 1);
+  const shape = checkInts("resize", "new_shape", new_shape);
+  checkShape("resize", shape);
+  const size = sizeOf(shape);
   if (x.size === 0) return wrap(ops.broadcast(lit(0, x), shape));
   const at = range(size, x);
   return wrap(ops.reshape(ops.gather(x, [ops.mod(at, lit(x.size, at))], [0]), shape));

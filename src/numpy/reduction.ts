@@ -5,9 +5,9 @@
 import { type DType, dtypeInfo, dtypes, isInexact } from "../base/dtype.ts";
 import { ShapeError } from "../base/errors.ts";
 import { defaultInt, integerRange } from "../base/promote.ts";
-import { broadcastShapes, formatShape, normalizeAxes, reducedShape, sameShape, sizeOf } from "../base/shape.ts";
+import { broadcastShapes, formatShape, normalizeAxes, reducedShape, sameShape } from "../base/shape.ts";
 import * as ops from "../core/ops.ts";
-import { Node } from "../core/trace.ts";
+import type { Node } from "../core/trace.ts";
 import {
   type ArgReduceOptions,
   type Args,
@@ -20,16 +20,17 @@ import {
   wrap,
 } from "../array.ts";
 import { checkDType, keywords } from "./args.ts";
-import { asNode, commonType, toNodeOf, toOperand } from "./convert.ts";
-import { axisOrFlat } from "./moves.ts";
+import { asNode, toNodeOf, toOperand } from "./convert.ts";
+import { axisOrFlat, isScalarAxis } from "./moves.ts";
 import { larger, smaller } from "./rounding.ts";
 import { lit, truthy } from "./ufunc.ts";
 
 /** Keywords of reductions in NumPy's order, as they may come by position. */
 export const reduceNames = ["axis", "dtype", "out", "keepdims", "initial", "where"] as const;
 
-/** Axes of a reduction, counted from 0 and rising. */
-export function reduceAxes(name: string, axis: Axis | undefined, x: Node): number[] {
+/** Axes of a reduction, counted from 0 and rising. A 0-d array has one axis, except where NumPy is `strict`. */
+export function reduceAxes(name: string, axis: Axis | undefined, x: Node, strict = false): number[] {
+  if (!strict && isScalarAxis(x, axis)) return [];
   return normalizeAxes(name, axis, x.shape.length).sort((p, q) => p - q);
 }
 
@@ -45,6 +46,15 @@ export function maskFor(name: string, where: ArrayLike, x: Node): Node {
     throw new ShapeError(`${name}: where of shape ${formatShape(mask.shape)} does not fit ${formatShape(x.shape)}`);
   }
   return mask;
+}
+
+/** The value of `initial=` in the dtype of a reduction. @throws ShapeError for an array with axes */
+function initialFor(name: string, initial: ArrayLike, x: Node): Node {
+  const node = asNode(name, toOperand(name, initial, x.device), x.dtype, x.device);
+  if (node.shape.length > 0) {
+    throw new ShapeError(`${name}: initial must be a number, got an array of shape ${formatShape(node.shape)}`);
+  }
+  return node;
 }
 
 /** The dtype NumPy sums integers in: at least 64 bits. */
@@ -65,7 +75,7 @@ function noOut(name: string, options: object): void {
 
 /** What `sum` and `prod` share. */
 function accumulate(
-  name: "sum" | "prod",
+  name: string,
   neutral: 0 | 1,
   a: ArrayLike,
   args: readonly unknown[],
@@ -83,11 +93,12 @@ function accumulate(
     x = ops.where(maskFor(name, options.where, x), x, lit(neutral, x));
   }
   let out: Node;
-  if (dtype === "bool") out = name === "sum" ? ops.any(x, axes) : ops.all(x, axes);
-  else out = name === "sum" ? ops.sum(x, axes) : ops.prod(x, axes);
+  const adds = neutral === 0;
+  if (dtype === "bool") out = adds ? ops.any(x, axes) : ops.all(x, axes);
+  else out = adds ? ops.sum(x, axes) : ops.prod(x, axes);
   if (options.initial !== undefined && options.initial !== null) {
-    const initial = asNode(name, toOperand(name, options.initial, x.device), dtype, x.device);
-    out = name === "sum" ? ops.add(initial, out) : ops.mul(initial, out);
+    const initial = initialFor(name, options.initial, x);
+    out = adds ? ops.add(initial, out) : ops.mul(initial, out);
   }
   return keep(out, x, axes, options.keepdims);
 }
@@ -153,7 +164,7 @@ const nanAs = (value: 0 | 1) => (x: Node): Node => isInexact(x.dtype) ? ops.wher
  * Source: numpy.nansum
  */
 export function nansum(a: ArrayLike, ...args: Args<[axis: Axis, dtype: DType], ReduceOptions>): NDArray {
-  return wrap(accumulate("sum", 0, a, args, nanAs(0)));
+  return wrap(accumulate("nansum", 0, a, args, nanAs(0)));
 }
 
 /**
@@ -172,7 +183,7 @@ export function nansum(a: ArrayLike, ...args: Args<[axis: Axis, dtype: DType], R
  * Source: numpy.nanprod
  */
 export function nanprod(a: ArrayLike, ...args: Args<[axis: Axis, dtype: DType], ReduceOptions>): NDArray {
-  return wrap(accumulate("prod", 1, a, args, nanAs(1)));
+  return wrap(accumulate("nanprod", 1, a, args, nanAs(1)));
 }
 
 /** The value that no element of a dtype exceeds from below (for max) or from above (for min). */
@@ -192,7 +203,7 @@ export function extremeNode(name: "max" | "min", x: Node, axes: readonly number[
 }
 
 function checkNotEmpty(name: string, x: Node, axes: readonly number[]): void {
-  if (x.size === 0 && sizeOf(reducedShape(x.shape, axes)) !== 0) {
+  if (axes.some((i) => x.shape[i] === 0)) {
     throw new ShapeError(
       `${name}: the array of shape ${formatShape(x.shape)} has no elements to choose from, give initial`,
     );
@@ -206,10 +217,7 @@ function extreme(name: "max" | "min", a: ArrayLike, args: readonly unknown[]): N
   let x = toNodeOf(name, a);
   let initial: Node | null = null;
   if (options.initial !== undefined && options.initial !== null) {
-    const operand = toOperand(name, options.initial, x.device);
-    const { dtype } = commonType(name, [x, operand]);
-    x = ops.cast(x, dtype);
-    initial = asNode(name, operand, dtype, x.device);
+    initial = initialFor(name, options.initial, x);
   }
   const axes = reduceAxes(name, options.axis, x);
   if (options.where !== undefined && options.where !== true) {
@@ -379,7 +387,7 @@ export function positionOf(
   const out = name.endsWith("max") ? ops.argmax(order, [axis]) : ops.argmin(order, [axis]);
   if (!options.keepdims) return wrap(out);
   const all = options.axis === null || options.axis === undefined;
-  return wrap(ops.reshape(out, all ? whole.shape.map(() => 1) : x.shape.with(axis, 1)));
+  return wrap(ops.reshape(out, all || whole.shape.length === 0 ? whole.shape.map(() => 1) : x.shape.with(axis, 1)));
 }
 
 /**

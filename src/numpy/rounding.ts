@@ -7,7 +7,7 @@ import { integerRange } from "../base/promote.ts";
 import * as ops from "../core/ops.ts";
 import { Node } from "../core/trace.ts";
 import { type Args, type ArrayLike, type ClipOptions, type NDArray, wrap } from "../array.ts";
-import { checkInt, keywords } from "./args.ts";
+import { checkInt, describe, keywords, within } from "./args.ts";
 import { asNode, commonType, deviceOf, type Operand, toNodeOf, toOperand } from "./convert.ts";
 import { finfo } from "../base/limits.ts";
 import { binary, lit, number, type UfuncOptions, unary } from "./ufunc.ts";
@@ -295,7 +295,8 @@ export function clip(
   limits.forEach((limit, i) => {
     if (limit === null) return;
     const bound = asNode("clip", withinRange(limit, dtype), dtype, device);
-    out = i === 0 ? larger(out, bound) : smaller(out, bound);
+    const x = out;
+    out = within("clip", () => i === 0 ? larger(x, bound) : smaller(x, bound));
   });
   return wrap(out);
 }
@@ -328,5 +329,10 @@ export function nan_to_num(
     const low = ops.where(ops.equal(part, lit(-Infinity, part)), lit(given.neginf ?? -max, part), high);
     return ops.where(ops.isnan(part), lit(given.nan ?? 0, part), low);
   };
+  for (const [key, value] of Object.entries(given)) {
+    if (key !== "copy" && typeof value !== "number" && value !== null) {
+      throw new TypeError(`nan_to_num: ${key} must be a number, got ${describe(value)}`);
+    }
+  }
   return wrap(isComplex(node.dtype) ? ops.complex(fix(ops.real(node)), fix(ops.imag(node))) : fix(node));
 }

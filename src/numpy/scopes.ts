@@ -4,8 +4,10 @@
  */
 import { flatten } from "../base/tree.ts";
 import type { MemoryStats } from "../device/device.ts";
-import { currentDevice, getDevice, withDevice } from "../device/registry.ts";
+import { currentDevice, withDevice } from "../device/registry.ts";
 import { NDArray, runScope } from "../array.ts";
+import { checkFunction } from "./args.ts";
+import { deviceFor } from "./place.ts";
 
 export type { MemoryStats } from "../device/device.ts";
 
@@ -24,6 +26,7 @@ export type { MemoryStats } from "../device/device.ts";
  * Source: tf.device
  */
 export function device<T>(name: string, fn: () => T): T {
+  checkFunction("device", fn);
   return withDevice(name, fn);
 }
 
@@ -41,7 +44,7 @@ export function device<T>(name: string, fn: () => T): T {
  * Source: tf.config.experimental.get_memory_info
  */
 export function memory_stats(device?: string): MemoryStats {
-  return (device === undefined ? currentDevice() : getDevice(device)).memoryStats();
+  return (deviceFor("memory_stats", device) ?? currentDevice()).memoryStats();
 }
 
 /**
@@ -60,5 +63,6 @@ export function memory_stats(device?: string): MemoryStats {
  * Source: tf.tidy of TensorFlow.js
  */
 export function scope<T>(fn: () => T): T {
+  checkFunction("scope", fn);
   return runScope(fn, (result) => flatten(result, (x) => x instanceof NDArray).leaves);
 }

@@ -8,7 +8,7 @@ import * as ops from "../core/ops.ts";
 import type { Node } from "../core/trace.ts";
 import { fromBytes, readBytes } from "../transform/evaluate.ts";
 import { type Args, type ArrayLike, type NDArray, type TakeOptions, wrap } from "../array.ts";
-import { checkChoice, keywords } from "./args.ts";
+import { checkChoice, checkList, keywords, within } from "./args.ts";
 import { checkIndices } from "./bounds.ts";
 import { deviceOf, promote, toInt64, toNodeOf } from "./convert.ts";
 import { axisOrFlat, flat, takeAxis } from "./moves.ts";
@@ -32,10 +32,11 @@ import { truthy } from "./ufunc.ts";
 export function where(condition: ArrayLike): NDArray<"int64">[];
 export function where(condition: ArrayLike, x: ArrayLike, y: ArrayLike): NDArray;
 export function where(condition: ArrayLike, x?: ArrayLike, y?: ArrayLike): NDArray | NDArray<"int64">[] {
-  if (x === undefined && y === undefined) return nonzero(condition);
+  if (x === undefined && y === undefined) return within("where", () => nonzero(condition));
   if (x === undefined || y === undefined) throw new TypeError("where: got one of x and y, expected both or neither");
   const { nodes: [a, b] } = promote("where", [x, y]);
-  return wrap(ops.where(truthy(toNodeOf("where", condition, deviceOf(x, y, condition))), a!, b!));
+  const c = truthy(toNodeOf("where", condition, deviceOf(x, y, condition)));
+  return within("where", () => wrap(ops.where(c, a!, b!)));
 }
 
 /** The flat positions of what is not zero, read on the host. */
@@ -291,6 +292,8 @@ export function select(
   ...args: Args<[default_: ArrayLike], { readonly default?: ArrayLike }>
 ): NDArray {
   const options = keywords<{ default?: ArrayLike }>("select", ["default"], args);
+  checkList("select", "condlist", condlist);
+  checkList("select", "choicelist", choicelist);
   if (condlist.length !== choicelist.length || condlist.length === 0) {
     throw new ShapeError(
       `select: got ${condlist.length} conditions and ${choicelist.length} choices, expected equally many, at least one`,

@@ -15,9 +15,9 @@ import {
 import * as ops from "../core/ops.ts";
 import type { Node } from "../core/trace.ts";
 import { type ArrayLike, type Axis, NDArray, type OrderOptions, wrap } from "../array.ts";
-import { checkChoice, keywords, toShape } from "./args.ts";
+import { checkChoice, checkInt, checkInts, checkList, keywords, toShape, within } from "./args.ts";
 import { toNodeOf, toNodes } from "./convert.ts";
-import { allAxes, checkRank, flat, moveAxis } from "./moves.ts";
+import { allAxes, checkRank, flat, isScalarAxis, moveAxis } from "./moves.ts";
 
 /**
  * The lengths of an array's axes.
@@ -151,10 +151,11 @@ export function transpose(
 }
 
 function permutation(name: string, axes: readonly number[], ndim: number): number[] {
-  if (!Array.isArray(axes) || axes.length !== ndim) {
-    throw new ShapeError(`${name}: got axes ${String(axes)}, expected a permutation of ${ndim} axes`);
+  const list = checkList(name, "axes", axes).map((axis) => checkInt(name, "an axis", axis));
+  if (list.length !== ndim) {
+    throw new ShapeError(`${name}: got axes ${formatShape(list)}, expected a permutation of ${ndim} axes`);
   }
-  return normalizeAxes(name, axes, ndim);
+  return normalizeAxes(name, list, ndim);
 }
 
 /**
@@ -172,7 +173,7 @@ function permutation(name: string, axes: readonly number[], ndim: number): numbe
  * Source: numpy.permute_dims
  */
 export function permute_dims(a: ArrayLike, axes?: readonly number[] | null): NDArray {
-  return transpose(a, axes);
+  return within("permute_dims", () => transpose(a, axes));
 }
 
 /**
@@ -295,7 +296,7 @@ export function expand_dims(
 ): NDArray {
   const given = keywords<{ axis: number | readonly number[] }>("expand_dims", ["axis"], [axis]).axis;
   const x = toNodeOf("expand_dims", a);
-  const list = typeof given === "number" ? [given] : given;
+  const list = checkInts("expand_dims", "axis", given);
   const axes = normalizeAxes("expand_dims", list, x.shape.length + list.length);
   return wrap(ops.expand(x, axes.sort((p, q) => p - q)));
 }
@@ -318,7 +319,7 @@ export function squeeze(a: ArrayLike, axis?: Axis | { readonly axis?: Axis }): N
   const given = keywords<{ axis?: Axis }>("squeeze", ["axis"], [axis]).axis;
   const x = toNodeOf("squeeze", a);
   if (given === undefined || given === null) return wrap(ops.reshape(x, x.shape.filter((n) => n !== 1)));
-  const axes = normalizeAxes("squeeze", given, x.shape.length);
+  const axes = isScalarAxis(x, given) ? [] : normalizeAxes("squeeze", given, x.shape.length);
   for (const i of axes) {
     if (x.shape[i] !== 1) {
       throw new ShapeError(`squeeze: cannot remove axis ${i} of shape ${formatShape(x.shape)}, its length is not 1`);

@@ -4,11 +4,12 @@
  */
 import { ShapeError } from "../base/errors.ts";
 import { formatShape } from "../base/shape.ts";
+import { promoteTypes } from "../base/promote.ts";
 import * as ops from "../core/ops.ts";
 import type { Node } from "../core/trace.ts";
 import { type Args, type ArrayLike, type NDArray, type SearchOptions, wrap } from "../array.ts";
 import { checkChoice, keywords } from "./args.ts";
-import { deviceOf, promote, toInt64, toNodeOf } from "./convert.ts";
+import { deviceOf, toInt64, toNodeOf, toNodes } from "./convert.ts";
 import { checkIndices } from "./bounds.ts";
 import { axisOrFlat, moveAxis } from "./moves.ts";
 
@@ -28,7 +29,12 @@ const kinds = ["quicksort", "mergesort", "heapsort", "stable", null] as const;
 function along(name: string, a: ArrayLike, args: readonly unknown[], f: (x: Node) => Node): Node {
   const options = keywords<SortOptions>(name, ["axis", "kind", "stable"], args);
   if (options.kind !== undefined) checkChoice<string | null & string>(name, "kind", options.kind, kinds as never);
-  const { x, axis } = axisOrFlat(name, toNodeOf(name, a), options.axis === undefined ? -1 : options.axis);
+  const { x, axis } = axisOrFlat(
+    name,
+    toNodeOf(name, a),
+    options.axis === undefined ? -1 : options.axis,
+    name === "sort",
+  );
   const last = x.shape.length - 1;
   return moveAxis(f(moveAxis(x, axis, last)), last, axis);
 }
@@ -92,8 +98,10 @@ export function searchsorted(
 ): NDArray<"int64"> {
   const options = keywords<SearchOptions>("searchsorted", ["side", "sorter"], args);
   const side = checkChoice("searchsorted", "side", options.side ?? "left", ["left", "right"]);
-  const { nodes } = promote("searchsorted", [a, v]);
-  const [sorted, values] = nodes as [Node, Node];
+  // NumPy compares in the dtype that holds both; no number is weak here.
+  const given = toNodes("searchsorted", a, v);
+  const dtype = promoteTypes(given[0].dtype, given[1].dtype, "searchsorted");
+  const [sorted, values] = [ops.cast(given[0], dtype), ops.cast(given[1], dtype)];
   if (sorted.shape.length !== 1) {
     throw new ShapeError(`searchsorted: got an array of shape ${formatShape(sorted.shape)}, expected one axis`);
   }

@@ -2,7 +2,7 @@
  * Means and spreads over axes, with and without NaN.
  * @module
  */
-import { type DType, isComplex, isInexact, realOf } from "../base/dtype.ts";
+import { type DType, dtypes, isComplex, isInexact, realOf } from "../base/dtype.ts";
 import { ShapeError } from "../base/errors.ts";
 import { defaultFloat, promoteTypes, resultType } from "../base/promote.ts";
 import { formatShape, reducedShape, sameShape } from "../base/shape.ts";
@@ -18,10 +18,10 @@ import {
   type SpreadOptions,
   wrap,
 } from "../array.ts";
-import { checkChoice, checkDType, keywords } from "./args.ts";
-import { toNodeOf } from "./convert.ts";
+import { checkChoice, checkDType, describe, keywords, within } from "./args.ts";
+import { toNodeOf, toTyped } from "./convert.ts";
 import { flat, sliceAxis } from "./moves.ts";
-import { readElements } from "./reading.ts";
+import { anyKnown } from "./reading.ts";
 import { type ArgReduceAxes, extremeNode, keep, maskFor, neutralFor, positionOf, reduceAxes } from "./reduction.ts";
 import { fullLike, lit, number } from "./ufunc.ts";
 
@@ -69,7 +69,7 @@ function maskOf(name: string, where: ArrayLike | undefined, x: Node): Node | nul
 function average_(name: string, a: ArrayLike, args: readonly unknown[], skipNaN: boolean): NDArray {
   const options = keywords<MeanOptions>(name, ["axis", "dtype", "keepdims", "where"], args);
   const x = toNodeOf(name, a);
-  const axes = reduceAxes(name, options.axis, x);
+  const axes = reduceAxes(name, options.axis, x, !name.startsWith("nan"));
   const mask = withoutNaN(maskOf(name, options.where, x), x, skipNaN);
   return wrap(keep(meanNode(x, axes, mask, meanType(name, x.dtype, options.dtype)), x, axes, options.keepdims));
 }
@@ -134,9 +134,9 @@ function variance(
     throw new TypeError(`${name}: got both ddof and correction, which are the same`);
   }
   const ddof = options.correction ?? options.ddof ?? 0;
-  if (typeof ddof !== "number") throw new TypeError(`${name}: ddof must be a number, got ${String(ddof)}`);
+  if (typeof ddof !== "number") throw new TypeError(`${name}: ddof must be a number, got ${describe(ddof)}`);
   const given = toNodeOf(name, a);
-  const axes = reduceAxes(name, options.axis, given);
+  const axes = reduceAxes(name, options.axis, given, !skipNaN);
   const mask = withoutNaN(maskOf(name, options.where, given), given, skipNaN);
   const asked = meanType(name, given.dtype, options.dtype);
   const out = realOf(asked);
@@ -145,7 +145,7 @@ function variance(
   const center = options.mean === undefined
     ? ops.reshape(over(ops.sum(masked(x, mask), axes), count, x.dtype), reducedShape(x.shape, axes, true))
     : ops.cast(toNodeOf(name, options.mean, x.device), x.dtype);
-  const apart = ops.sub(x, center);
+  const apart = within(name, () => ops.sub(x, center));
   const squares = isComplex(x.dtype)
     ? ops.add(ops.mul(ops.real(apart), ops.real(apart)), ops.mul(ops.imag(apart), ops.imag(apart)))
     : ops.mul(apart, apart);
@@ -324,19 +324,6 @@ export function nanargmin(a: ArrayLike, ...args: Args<[axis: number | null], Arg
   return positionOf("nanargmin", a, args, ignoringNaN("min"));
 }
 
-/** Weights that are known must not sum to zero. */
-function checkWeights(total: Node): void {
-  if (total.symbolic) return;
-  total.hold();
-  try {
-    if (readElements("average", "weights", ops.equal(total, lit(0, total))).includes(true)) {
-      throw new RangeError("average: the weights sum to zero, so the mean is not defined");
-    }
-  } finally {
-    total.holders--;
-  }
-}
-
 /** Keywords of `average`. */
 export interface AverageOptions<R extends boolean = boolean> {
   readonly axis?: Axis | undefined;
@@ -370,7 +357,7 @@ export function average(
 ): NDArray | [NDArray, NDArray] {
   const options = keywords<AverageOptions>("average", ["axis", "weights", "returned", "keepdims"], args);
   const given = toNodeOf("average", a);
-  const axes = reduceAxes("average", options.axis, given);
+  const axes = reduceAxes("average", options.axis, given, true);
   const finish = (out: Node, total: Node): NDArray | [NDArray, NDArray] => {
     const result = wrap(keep(out, given, axes, options.keepdims));
     if (!options.returned) return result;
@@ -396,7 +383,9 @@ export function average(
     w = ops.reshape(w, x.shape.map((n, i) => axes.includes(i) ? n : 1));
   }
   const total = ops.sum(ops.broadcast(w, x.shape), axes);
-  checkWeights(total);
+  if (anyKnown(ops.equal(total, lit(0, total)), [x, w, total])) {
+    throw new RangeError("average: the weights sum to zero, so the mean is not defined");
+  }
   return finish(ops.div(ops.sum(ops.mul(x, w), axes), total), total);
 }
 
@@ -436,7 +425,7 @@ function lastAxis(x: Node, axes: readonly number[]): Node {
 export function median(a: ArrayLike, ...args: Args<[axis: Axis], MedianOptions>): NDArray {
   const options = keywords<MedianOptions>("median", ["axis", "keepdims"], args);
   const given = toNodeOf("median", a);
-  const axes = reduceAxes("median", options.axis, given);
+  const axes = reduceAxes("median", options.axis, given, true);
   const type = meanType("median", given.dtype, null);
   const sorted = ops.sort(lastAxis(given, axes));
   const axis = sorted.shape.length - 1;
@@ -453,6 +442,36 @@ export function median(a: ArrayLike, ...args: Args<[axis: Axis], MedianOptions>)
   return wrap(keep(out, given, axes, options.keepdims));
 }
 
+/** Shares from 0 to 1 in the dtype that NumPy reads them in: a plain number takes the array's. @throws RangeError outside of 0 to 1 */
+function shares(name: string, scale: number, q: ArrayLike, x: Node): Node {
+  const plain = typeof q === "number" && dtypes[x.dtype].kind === "f";
+  let out = plain ? toTyped(name, q, x.dtype, x.device) : toNodeOf(name, q, x.device);
+  if (isComplex(out.dtype)) throw new TypeError(`${name}: got q of dtype ${out.dtype}, expected a real one`);
+  if (!isInexact(out.dtype)) out = ops.cast(out, scale === 1 ? "int64" : "float64");
+  if (scale !== 1) out = ops.div(out, lit(scale, out));
+  const outside = (): Node => ops.not(ops.and(ops.less_equal(lit(0, out), out), ops.less_equal(out, lit(1, out))));
+  if (typeof q === "number" ? !(q >= 0 && q <= scale) : anyKnown(outside(), [out, x])) {
+    throw new RangeError(`${name}: q must be from 0 to ${scale}, got ${typeof q === "number" ? q : "others"}`);
+  }
+  return out;
+}
+
+/** Values between two neighbours of the sorted last axis, from the nearer end, so that both ends are met exactly. */
+function between(name: string, x: Node, place: Node, midpoint: boolean, at: (position: Node) => Node): Node {
+  if (x.dtype === "bool") {
+    throw new TypeError(`${name}: dtype bool is not supported with this method; cast with astype`);
+  }
+  const type = promoteTypes(x.dtype, place.dtype, name);
+  const low = ops.floor(place);
+  const [below, above] = [ops.cast(at(low), type), ops.cast(at(ops.ceil(place)), type)];
+  const part = midpoint ? ops.where(ops.equal(low, place), lit(0, place), lit(0.5, place)) : ops.sub(place, low);
+  const t = ops.reshape(ops.cast(part, type), [part.size, ...x.shape.slice(0, -1).map(() => 1)]);
+  const gap = ops.sub(above, below);
+  const near = ops.add(below, ops.mul(gap, t));
+  const far = ops.sub(above, ops.mul(gap, ops.sub(lit(1, t), t)));
+  return ops.where(ops.equal(below, above), below, ops.where(ops.less(t, lit(0.5, t)), near, far));
+}
+
 function quantiles(name: string, scale: number, a: ArrayLike, q: ArrayLike, args: readonly unknown[]): NDArray {
   const options = keywords<QuantileOptions>(name, ["axis", "method", "keepdims"], args);
   const method = checkChoice(name, "method", options.method ?? "linear", [
@@ -464,40 +483,26 @@ function quantiles(name: string, scale: number, a: ArrayLike, q: ArrayLike, args
   ]);
   const given = toNodeOf(name, a);
   if (isComplex(given.dtype)) throw new TypeError(`${name}: got dtype ${given.dtype}, expected a real one`);
-  const axes = reduceAxes(name, options.axis, given);
-  const type = meanType(name, given.dtype, null);
-  const share = ops.div(ops.cast(toNodeOf(name, q, given.device), "float64"), number(scale, "float64", given.device));
-  const x = ops.sort(lastAxis(ops.cast(given, type), axes));
+  const axes = reduceAxes(name, options.axis, given, true);
+  const share = shares(name, scale, q, given);
+  const x = ops.sort(lastAxis(given, axes));
   const axis = x.shape.length - 1;
   const n = x.shape[axis]!;
   if (n === 0) throw new ShapeError(`${name}: the array of shape ${formatShape(given.shape)} has no elements`);
   const wanted = flat(share);
   const place = ops.mul(wanted, lit(n - 1, wanted));
-  const at = (position: Node): Node => {
-    const index = ops.cast(position, "int64");
-    return ops.gather(x, [index], [axis]);
-  };
-  const column = (node: Node): Node =>
-    ops.reshape(ops.cast(node, type), [node.size, ...x.shape.slice(0, -1).map(() => 1)]);
-  const low = ops.floor(place);
+  const at = (position: Node): Node => ops.gather(x, [ops.cast(position, "int64")], [axis]);
+  const inexact = isInexact(place.dtype);
   let out: Node;
-  if (method === "lower") out = at(low);
-  else if (method === "higher") out = at(ops.ceil(place));
-  else if (method === "nearest") out = at(ops.rint(place));
-  else {
-    const [below, above] = [at(low), at(ops.ceil(place))];
-    const part = method === "midpoint"
-      ? ops.where(ops.equal(low, place), lit(0, place), lit(0.5, place))
-      : ops.sub(place, low);
-    const t = column(part);
-    const gap = ops.sub(above, below);
-    // From the nearer end, so that both ends are met exactly.
-    const near = ops.add(below, ops.mul(gap, t));
-    const far = ops.sub(above, ops.mul(gap, ops.sub(lit(1, t), t)));
-    out = ops.where(ops.equal(below, above), below, ops.where(ops.less(t, lit(0.5, t)), near, far));
+  if (method === "lower") out = at(inexact ? ops.floor(place) : place);
+  else if (method === "higher") out = at(inexact ? ops.ceil(place) : place);
+  else if (method === "nearest") out = at(inexact ? ops.rint(place) : place);
+  else if (method === "linear" && !inexact) out = at(place);
+  else out = between(name, x, inexact ? place : ops.cast(place, "float64"), method === "midpoint", at);
+  if (isInexact(given.dtype)) {
+    const last = ops.reshape(sliceAxis(x, axis, n - 1, 1), x.shape.slice(0, -1));
+    out = ops.where(ops.isnan(last), lit(NaN, out), out);
   }
-  const last = ops.reshape(sliceAxis(x, axis, n - 1, 1), x.shape.slice(0, -1));
-  out = ops.where(ops.isnan(last), lit(NaN, out), out);
   const kept = options.keepdims ? reducedShape(given.shape, axes, true) : reducedShape(given.shape, axes);
   return wrap(ops.reshape(out, [...share.shape, ...kept]));
 }

@@ -2,13 +2,13 @@
  * The gradient tape over trees of arrays and variables.
  * @module
  */
-import { flatten, flattenAll, type TreeDef } from "../base/tree.ts";
+import { flatten, type TreeDef } from "../base/tree.ts";
 import { type Source, Tape, type Unconnected } from "../transform/tape.ts";
 import { type ArrayLike, NDArray, nodeOf, wrap } from "../array.ts";
-import { checkChoice, describe } from "./args.ts";
+import { checkChoice, checkKeywords, describe } from "./args.ts";
 import { toNodeOf } from "./convert.ts";
-import { type Arrays, isValue, type SourceTree, toLeaves, toTree } from "./trees.ts";
-import { cellOf, Variable } from "./variable.ts";
+import { type Arrays, isValue, leavesLike, type SourceTree, toLeaves, toTree } from "./trees.ts";
+import { cellOf, Variable, variableOf } from "./variable.ts";
 
 /** Settings of a tape. */
 export interface GradientTapeOptions {
@@ -76,6 +76,7 @@ export class GradientTape {
   readonly #tape: Tape;
 
   constructor(options: GradientTapeOptions = {}) {
+    checkKeywords("GradientTape", ["persistent", "watch_accessed_variables"], options);
     this.#tape = new Tape({
       persistent: options.persistent ?? false,
       watchVariables: options.watch_accessed_variables ?? true,
@@ -89,6 +90,22 @@ export class GradientTape {
    */
   watch(tree: SourceTree): void {
     for (const source of sourcesOf("watch", tree).sources) this.#tape.watch(source);
+  }
+
+  /**
+   * The variables that the tape watches: those that were read, and those given to `watch`, in the order in which they were met.
+   * @example
+   * ```ts
+   * import { tnp } from "@tnp/tnp";
+   * const w = new tnp.Variable(1.5, { name: "w" });
+   * using tape = new tnp.GradientTape();
+   * const loss = tnp.square(w);
+   * console.log(tape.gradient(loss, tape.watched_variables())[0]?.item()); // 3
+   * ```
+   * Source: tf.GradientTape.watched_variables
+   */
+  watched_variables(): Variable[] {
+    return this.#tape.variables().flatMap((cell) => variableOf(cell) ?? []);
   }
 
   /**
@@ -112,12 +129,12 @@ export class GradientTape {
   ): Arrays<S, NDArray | null>;
   gradient(target: unknown, sources: SourceTree, options: GradientOptions = {}): unknown {
     const unconnected = unconnectedOf("gradient", options.unconnected_gradients);
-    const { nodes } = toLeaves("gradient", target);
+    const { nodes, treedef: shape } = toLeaves("gradient", target);
     const { sources: list, treedef } = sourcesOf("gradient", sources);
     const given = options.output_gradients;
     const seeds = given === undefined || given === null
       ? null
-      : flattenAll("gradient", [target, given], (x) => x === null || isValue(x)).leaves[1]!.map((leaf, i) =>
+      : leavesLike("gradient", "output_gradients", shape, given).map((leaf, i) =>
         leaf === null ? null : toNodeOf("gradient", leaf as ArrayLike, nodes[i]!.device)
       );
     return toTree(treedef, this.#tape.gradient(nodes, list, seeds, unconnected));

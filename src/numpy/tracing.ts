@@ -9,17 +9,18 @@ import { formatShape } from "../base/shape.ts";
 import { flatten, isBranch, pathsOf } from "../base/tree.ts";
 import * as ops from "../core/ops.ts";
 import type { Node } from "../core/trace.ts";
+import type { Device } from "../device/device.ts";
 import { currentDevice } from "../device/registry.ts";
 import { mapNodes, type MappedInput, mappedSize } from "../transform/batch.ts";
 import { TraceCache } from "../transform/function.ts";
+import type { CallText } from "../transform/retrace.ts";
 import { checkSync } from "../transform/tracing.ts";
 import { type ArrayLike, NDArray, nodeOf, wrap } from "../array.ts";
-import { describe } from "./args.ts";
+import { checkFunction, checkKeywords, describe } from "./args.ts";
 import { toNodeOf, toTyped } from "./convert.ts";
 import {
   type Arrays,
   assemble,
-  checkFunction,
   type GivenArgs,
   isArrayLeaf,
   isValue,
@@ -71,15 +72,39 @@ function staticKey(value: unknown): string {
 }
 
 /** An argument's leaf as a node; plain numbers stay weak. */
-function argument(leaf: unknown): Node {
+export function argument(leaf: unknown, name = "function", device?: Device): Node {
   if (leaf instanceof NDArray) return nodeOf(leaf);
   let weak: WeakKind | null = weakKindOf(leaf);
-  if (weak === null || weak === "b") return toNodeOf("function", leaf as ArrayLike);
+  if (weak === null || weak === "b") return toNodeOf(name, leaf as ArrayLike, device);
   // Beyond this, numbers that happen to be integral are meant as floats.
   if (weak === "i" && typeof leaf === "number" && !Number.isSafeInteger(leaf)) weak = "f";
-  const node = toTyped("function", leaf as ArrayLike, literalType(weak));
+  const node = toTyped(name, leaf as ArrayLike, literalType(weak), device);
   node.weak = true;
   return node;
+}
+
+/** The nodes of arguments that are arrays and numbers, no trees; null if one is anything else. */
+function plainArguments(args: readonly unknown[]): Node[] | null {
+  const nodes = new Array<Node>(args.length);
+  for (let i = 0; i < args.length; i++) {
+    const x = args[i];
+    if (!(x instanceof NDArray) && typeof x !== "number") return null;
+    nodes[i] = argument(x);
+  }
+  return nodes;
+}
+
+const plainKeys: string[] = [];
+
+/** The key of so many plain arguments. */
+function plainKey(count: number): string {
+  return plainKeys[count] ??= "*;".repeat(count);
+}
+
+function wrapAll(nodes: readonly Node[]): NDArray[] {
+  const out = new Array<NDArray>(nodes.length);
+  for (let i = 0; i < nodes.length; i++) out[i] = wrap(nodes[i]!);
+  return out;
 }
 
 const isTraced = (leaf: unknown): boolean => isArrayLeaf(leaf) && !(leaf instanceof Variable);
@@ -92,10 +117,19 @@ const isResult = (leaf: unknown): boolean => leaf instanceof NDArray;
  * computed is planned as a whole, and later calls run that plan. Arrays in any form and numbers (also inside objects and lists)
  * are traced; booleans, strings, `null` and anything else are static. Variables it reads and assigns are part of the trace, and
  * so are random draws: each call draws anew. Arrays it closes over are constants. A traced array has no value: reading one is a
- * TracerError.
+ * TracerError; `tnp.cond`, `tnp.while_loop` and `tnp.scan` branch and loop on such values.
+ *
+ * Traces are kept, the 256 that were used last; a function that is traced again and again says why in a warning.
+ *
+ * With lengths of null in `input_signature`, the second length that comes has `fn` run a few times more, with lengths of this
+ * function's choosing (three times for one unknown length), to find how the trace depends on it; from then on every length has its
+ * plan without `fn`. Where shapes and numbers in the trace are not linear in the lengths (nor one through such a number), or `fn`
+ * does something else for other lengths, each length is traced. So `fn` must not decide by such a length what it computes: a branch
+ * on it that none of the few runs takes would go unnoticed. Lengths 0 and 1 are traced for themselves, and axes that have the same
+ * length in one call are taken for one unknown.
  *
  * @param fn a synchronous function of trees of arrays that returns a tree; what is no array in it is returned as it was
- * @param options `static_argnums`, `input_signature` (an axis of length null takes any, and each length that comes is traced)
+ * @param options `static_argnums`, `input_signature` (an axis of length null takes any)
  * @returns a function of the same arguments; its `traces` counts how often `fn` ran
  * @throws TypeError for arguments that do not match the signature; TracerError where `fn` reads a traced value
  * @example
@@ -114,10 +148,18 @@ function traced<A extends readonly unknown[], R>(
   const statics = new Set(listOf(options.static_argnums).map((n) => checkArgnum("function", n)));
   const { input_signature: signature } = options;
   if (signature !== undefined) { for (const spec of signature) checkSpec(spec); }
-  const cache = new TraceCache<Rest>();
+  const cache = new TraceCache<Rest>(
+    fn.name === "" ? "anonymous" : fn.name,
+    sameRest,
+    signature === undefined ? null : unknownAxes(signature.filter((_, i) => !statics.has(i))),
+  );
+  const simple = statics.size === 0 && signature === undefined;
   const call = (...given: GivenArgs<A>): R => {
+    const nodes = simple ? plainArguments(given) : null;
+    const again = nodes === null ? null : cache.repeat(plainKey(nodes.length), nodes);
+    if (again !== null) return assemble(again.rest, wrapAll(again.outputs)) as R;
     const args = signature === undefined ? given : matchAll(signature, given);
-    const parts = args.map((arg, i) =>
+    const parts = args.map((arg, i): { arrays: unknown[]; rest: ArgumentRest } =>
       statics.has(i) ? { arrays: [], rest: { treedef: null, value: arg } } : partition(arg, isTraced)
     );
     let key = "";
@@ -127,7 +169,7 @@ function traced<A extends readonly unknown[], R>(
         key += `${rest.treedef.key}${rest.statics.map((s) => s === null ? "" : staticKey(s.value)).join()};`;
       }
     }
-    const inputs = parts.flatMap(({ arrays }) => arrays.map(argument));
+    const inputs = parts.flatMap(({ arrays }) => arrays.map((leaf) => argument(leaf)));
     const { outputs, rest } = cache.call(key, inputs, (nodes) => {
       let next = 0;
       const own = parts.map(({ arrays, rest }) =>
@@ -137,13 +179,49 @@ function traced<A extends readonly unknown[], R>(
       checkSync("function", result);
       const { arrays, rest } = partition(result, isResult);
       return { outputs: arrays.map((x) => nodeOf(x as NDArray)), rest };
-    });
-    return assemble(rest, outputs.map((node) => wrap(node))) as R;
+    }, () => describeCall(parts.map(({ rest }) => rest)));
+    return assemble(rest, wrapAll(outputs)) as R;
   };
   return Object.defineProperty(call, "traces", { get: () => cache.traces }) as TracedFunction<A, R>;
 }
 
 export { traced as function };
+
+/** Whether two results are the same but for their arrays. */
+function sameRest(a: Rest, b: Rest): boolean {
+  return a.treedef.key === b.treedef.key &&
+    a.statics.every((s, i) => s === null ? b.statics[i] === null : Object.is(s.value, b.statics[i]?.value));
+}
+
+/** For each array the axes of unknown length; null if there are none. */
+function unknownAxes(signature: readonly SpecTree[]): number[][] | null {
+  const axes = signature.flatMap((spec) =>
+    flatten(spec, isSpec).leaves.map((leaf) => (leaf as ArraySpec).shape.flatMap((n, d) => n === null ? [d] : []))
+  );
+  return axes.some((list) => list.length > 0) ? axes : null;
+}
+
+/** The arguments of a call in words. */
+function describeCall(parts: readonly ArgumentRest[]): CallText {
+  const places: string[] = [];
+  const statics: [string, string][] = [];
+  parts.forEach((part, i) => {
+    if (part.treedef === null) {
+      statics.push([`argument ${i}`, describe(part.value)]);
+      return;
+    }
+    pathsOf(part.treedef).forEach((path, k) => {
+      const leaf = part.statics[k]!;
+      const place = `argument ${i}${path === "" || path.startsWith("[") ? path : `.${path}`}`;
+      if (leaf === null) places.push(place);
+      else statics.push([place, describe(leaf.value)]);
+    });
+  });
+  return { places, statics };
+}
+
+/** An argument without its arrays: a tree, or a static value. */
+type ArgumentRest = Rest | { readonly treedef: null; readonly value: unknown };
 
 function listOf(n: number | readonly number[] | undefined): readonly number[] {
   return n === undefined ? [] : typeof n === "number" ? [n] : n;
@@ -272,7 +350,7 @@ export function vectorized_map<T, R>(
   elems: T,
   options: MapOptions = {},
 ): Arrays<R> {
-  const axes = options.in_axes === undefined ? 0 : options.in_axes;
+  const { in_axes: axes = 0 } = checkKeywords("vectorized_map", ["in_axes"], options);
   return mapTogether("vectorized_map", fn as (elems: unknown) => unknown, elems, axes) as Arrays<R>;
 }
 

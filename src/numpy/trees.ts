@@ -62,6 +62,28 @@ export function toLeaves(name: string, tree: unknown): { nodes: Node[]; treedef:
   return { nodes: leaves.map((leaf) => toNodeOf(name, leaf as ArrayLike)), treedef };
 }
 
+/**
+ * The leaves of a tree that must have a given structure; where that has a leaf, anything is one.
+ * @param what the tree, as messages name it
+ * @throws TypeError where the structures differ
+ */
+export function leavesLike(name: string, what: string, treedef: TreeDef, tree: unknown): unknown[] {
+  if (treedef.node === "leaf") return [tree];
+  const parts = treedef.key.startsWith("[")
+    ? (treedef.node as readonly TreeDef[]).map((part, i) => [String(i), part] as const)
+    : treedef.node as readonly (readonly [string, TreeDef])[];
+  const list = treedef.key.startsWith("[");
+  if (!isBranch(tree) || Array.isArray(tree) !== list || Object.keys(tree).length !== parts.length) {
+    throw new TypeError(
+      `${name}: ${what} is ${describe(tree)}, expected ${list ? "a list" : "an object"} of ${parts.length}`,
+    );
+  }
+  return parts.flatMap(([key, part]) => {
+    if (!Object.hasOwn(tree, key)) throw new TypeError(`${name}: ${what} lacks ${key}`);
+    return leavesLike(name, `${what}${list ? `[${key}]` : `.${key}`}`, part, (tree as { [key: string]: unknown })[key]);
+  });
+}
+
 /** A tree of arrays from nodes; null stays. */
 export function toTree(treedef: TreeDef, nodes: readonly (Node | null)[]): unknown {
   return unflatten(treedef, nodes.map((node) => node === null ? null : wrap(node)));
@@ -94,11 +116,7 @@ export interface Rest {
 
 /** The tree with arrays in their places, the inverse of `partition`. */
 export function assemble({ treedef, statics }: Rest, arrays: readonly unknown[]): unknown {
+  if (treedef.node === "leaf" && statics[0] === null) return arrays[0];
   let next = 0;
   return unflatten(treedef, statics.map((leaf) => leaf === null ? arrays[next++] : leaf.value));
-}
-
-/** Checks that an argument is a function. @throws TypeError */
-export function checkFunction(name: string, fn: unknown): void {
-  if (typeof fn !== "function") throw new TypeError(`${name}: got ${describe(fn)}, expected a function`);
 }

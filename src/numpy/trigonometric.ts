@@ -197,7 +197,7 @@ export const asinh: typeof arcsinh = arcsinh;
  * @example
  * ```ts
  * import { tnp } from "@tnp/tnp";
- * console.log(tnp.arccosh([1, 2]).toArray()); // [ 0, 1.3169578969248168 ]
+ * console.log(tnp.arccosh([1, 2]).toArray()); // [ 0, 1.3169578969248166 ]
  * ```
  * Source: numpy.arccosh
  */
@@ -217,7 +217,7 @@ export const acosh: typeof arccosh = arccosh;
  * @example
  * ```ts
  * import { tnp } from "@tnp/tnp";
- * console.log(tnp.arctanh([0, 0.5]).toArray()); // [ 0, 0.5493061443340549 ]
+ * console.log(tnp.arctanh([0, 0.5]).toArray()); // [ 0, 0.5493061443340548 ]
  * ```
  * Source: numpy.arctanh
  */

@@ -5,13 +5,13 @@
  */
 import { type DType, dtypeInfo, dtypes, isInteger } from "../base/dtype.ts";
 import type { Scalar } from "../base/elements.ts";
-import { canCast, type Casting, literalType, promoteTypes, promotionMode } from "../base/promote.ts";
+import { canCast, type Casting, literalType, prefersFloat32, promoteTypes, promotionMode } from "../base/promote.ts";
 import * as ops from "../core/ops.ts";
 import { Node } from "../core/trace.ts";
 import type { Device } from "../device/device.ts";
 import { currentDevice } from "../device/registry.ts";
 import { type ArrayLike, NDArray, nodeOf, wrap } from "../array.ts";
-import { checkDType, describe, isKeywords } from "./args.ts";
+import { checkDType, describe, isKeywords, within } from "./args.ts";
 import { asNode, commonType, deviceOf, literalValue, type Operand, toOperand } from "./convert.ts";
 
 /** Keywords of the elementwise functions. */
@@ -109,6 +109,15 @@ function checkOptions(name: string, options: UfuncOptions): void {
   }
 }
 
+/** The keywords of a function whose result is bool whatever it computes in: `dtype` can only say that. @throws TypeError */
+export function boolOptions(name: string, options: UfuncOptions | undefined): UfuncOptions | undefined {
+  if (!isKeywords(options) || options.dtype === undefined) return options;
+  if (options.dtype !== "bool") {
+    throw new TypeError(`${name}: the result is bool, got dtype ${describe(options.dtype)}`);
+  }
+  return { ...options, dtype: undefined };
+}
+
 /** The dtype asked for by `dtype=`, after NumPy's checks of loop and casts. */
 function requested(name: string, rule: Rule, from: readonly DType[], options: UfuncOptions): DType {
   const dtype = checkDType(name, options.dtype);
@@ -155,7 +164,8 @@ export function unary<D extends DType = DType>(
     ? requested(name, rule, [own], options)
     : computeType(name, rule, own, hint);
   const device = operand instanceof Node ? operand.device : currentDevice();
-  return finish(formula(asNode(name, operand, type, device)), !(operand instanceof Node) || operand.weak);
+  const node = asNode(name, operand, type, device);
+  return finish(within(name, () => formula(node)), !(operand instanceof Node) || operand.weak);
 }
 
 /** The dtype two operands are computed in, and whether both are weak. */
@@ -200,8 +210,28 @@ export function binary<D extends DType = DType>(
   options?: UfuncOptions,
   hint?: string,
 ): NDArray<D> {
+  if (options === undefined) {
+    const a = x1 instanceof NDArray ? nodeOf(x1) : null, b = x2 instanceof NDArray ? nodeOf(x2) : null;
+    const array = a ?? b;
+    // What most calls are: two arrays of one dtype, or an array and a number that fits it.
+    if (array !== null && !array.weak && rules[rule](array.dtype) === array.dtype) {
+      const x = a ?? quick(name, x1, array), y = b ?? quick(name, x2, array);
+      if (x !== null && y !== null && x.dtype === y.dtype && !x.weak && !y.weak) {
+        return wrap<D>(within(name, () => formula(x, y)));
+      }
+    }
+  }
   const { x, y, weak } = operands(name, rule, x1, x2, options, hint);
-  return finish(formula(x, y), weak);
+  return finish(within(name, () => formula(x, y)), weak);
+}
+
+/** A number beside an array in whose dtype it is computed by NumPy's rule; null where the general way must decide. */
+function quick(name: string, x: ArrayLike, beside: Node): Node | null {
+  if (typeof x !== "number" || promotionMode() !== "legacy") return null;
+  const { kind } = dtypeInfo(beside.dtype);
+  if (kind === "b" || (kind !== "f" && kind !== "c" && !Number.isInteger(x))) return null;
+  if (prefersFloat32() && !Number.isInteger(x)) return null;
+  return ops.scalar(literalValue(name, x, beside.dtype), beside.dtype, beside.device);
 }
 
 /** `binary` for operands that are converted already. */
@@ -214,7 +244,8 @@ export function combine<D extends DType = DType>(
   device: Device,
 ): NDArray<D> {
   const { dtype, weak } = binaryType(name, rule, a, b);
-  return finish(formula(asNode(name, a, dtype, device), asNode(name, b, dtype, device)), weak);
+  const x = asNode(name, a, dtype, device), y = asNode(name, b, dtype, device);
+  return finish(within(name, () => formula(x, y)), weak);
 }
 
 /** Two arguments as nodes of the dtype of computation. */

@@ -8,6 +8,7 @@ import * as ops from "../core/ops.ts";
 import { context, type Node, toNode } from "../core/trace.ts";
 import { Cell } from "../transform/variable.ts";
 import { type ArrayLike, type NDArray, wrap } from "../array.ts";
+import { checkKeywords } from "./args.ts";
 import { toTyped } from "./convert.ts";
 
 /** Settings of a variable. */
@@ -18,6 +19,8 @@ export interface VariableOptions<D extends DType = DType> {
   /** Whether tapes watch it without being told. */
   readonly trainable?: boolean | undefined;
 }
+
+const variables = new WeakMap<object, Variable>();
 
 let cellOfVariable: (variable: Variable) => Cell;
 
@@ -49,8 +52,10 @@ export class Variable<D extends DType = DType> {
   }
 
   constructor(initial: ArrayLike, options: VariableOptions<D> = {}) {
+    checkKeywords("Variable", ["dtype", "name", "trainable"], options);
     const node = toTyped("Variable", initial, options.dtype ?? null);
     this.#cell = new Cell(node, options.trainable ?? true);
+    variables.set(this.#cell, this as unknown as Variable);
     this.name = options.name ?? "Variable";
   }
 
@@ -151,6 +156,11 @@ function unseen(cell: Cell): Node {
   } finally {
     context.recorders = recorders;
   }
+}
+
+/** The variable that holds its value in a place. */
+export function variableOf(cell: object): Variable | null {
+  return variables.get(cell) ?? null;
 }
 
 /** The place behind a variable. */

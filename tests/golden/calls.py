@@ -606,4 +606,73 @@ def searching():
     return part
 
 
-PARTS = [unary, binary, reduction, creation, shape, joining, products, searching]
+def edges():
+    """Corners that random programs against NumPy found (tests/fuzz_numpy)."""
+    part = Part("edges")
+    for fn in "sum prod max min ptp any all nansum nanmax count_nonzero mean var median argmax nanargmin cumsum nancumprod argsort sort squeeze".split():
+        for axis in [0, -1, 1]:
+            part.add(fn, ref("float64", "0"), axis=axis)
+    part.add("sum", ref("int32", "0"), axis=0, keepdims=True)
+    part.add("argmax", ref("int32", "0"), axis=0, keepdims=True)
+    part.add("repeat", ref("int32", "0"), 2, axis=0)
+    part.add("take", ref("int32", "0"), [0, 0], axis=-1)
+    part.add("compress", [True], ref("int32", "0"), axis=0)
+    part.add("delete", ref("int32", "0"), 0, axis=0)
+    part.add("roll", ref("int32", "m"), 5, axis=())
+    part.add("roll", ref("int32", "m"), [1, 2], axis=())
+    for d in ["bool", "uint8", "int32", "float16", "float32"]:
+        for initial in [0, 3, 2.5, 300, -1, Bits(1 + 1j)]:
+            part.add("max", ref(d, "m"), initial=initial)
+            part.add("min", ref(d, "e"), axis=0, initial=initial)
+    for d in ["bool", "uint16", "int32", "int64", "float16", "float32", "float64"]:
+        for q in [0, 1, 0.5, [0.25, 0.75], [0, 1]]:
+            for method in ["linear", "lower", "higher", "nearest", "midpoint"]:
+                part.add("quantile", ref(d, "w"), q, method=method)
+        part.add("percentile", ref(d, "w"), 50)
+        part.add("percentile", ref(d, "w"), [25, 75])
+        part.add("median", ref(d, "m"), axis=1)
+    for q in [-0.5, 1.5, [0.5, 2], Bits(float("nan"))]:
+        part.add("quantile", ref("float32", "w"), q)
+    for args, d in [((-5, 3), "uint16"), ((250, 260), "uint8"), ((255, 260), "uint8"), ((300, 300), "uint8"), ((127, 130), "int8"), ((-1.5, 2), "int8"), ((-1.5, 2), "uint8"), ((3, -1, -1), "uint8")]:
+        part.add("arange", *args, dtype=d)
+    part.add("full", 3, own("float64.row3", np.array([[1.0, 2, 3]])))
+    part.add("full", [], own("float64.one2", np.array([[1.5]])))
+    part.add("full", [], ref("int32", "q"))
+    for n in [0, 1, 3]:
+        for fn in ["tril_indices", "triu_indices"]:
+            part.add(fn, n)
+            part.add(fn, n, k=1)
+            part.add(fn, n, k=-1, m=4)
+            part.add(fn, n, -1, 2)
+        part.add("diag_indices", n, ndim=3)
+    flags = own("bool.flags", np.array([[False, True], [False, False], [False, True]]))
+    part.add("pad", flags, 1, mode="mean")
+    part.add("searchsorted", own("float32.tenth", np.array([0.1], np.float32)), 0.1)
+    part.add("searchsorted", own("uint64.rising", np.array([1, 5, 9], np.uint64)), -1)
+    part.add("searchsorted", own("float32.none", np.zeros(0, np.float32)), ref("float64", "m"))
+    part.add("lcm", own("int32.most", np.array([2**31 - 1, -4, 6], np.int32)), -2)
+    part.add("power", own("bool.none", np.zeros(0, bool)), -2)
+    for fn in ["logical_and", "logical_or", "logical_xor"]:
+        for number in [-1, 300, 0, 1.5, Bits(float("nan")), True]:
+            part.add(fn, ref("uint8", "m"), number)
+    part.add("nanargmax", ref("float64", "e"), axis=0)
+    for dtype in ["bool", "float32", "int8"]:
+        for fn in ["isnan", "isfinite", "signbit", "logical_not"]:
+            part.add(fn, ref("float32", "s"), dtype=dtype)
+        for fn in ["logical_and", "equal", "less"]:
+            part.add(fn, ref("float32", "s"), ref("float32", "s"), dtype=dtype)
+    huge = own("uint64.huge", np.array([2**63 + 1, 2**53 + 1], np.uint64))
+    for fn in ["array_equal", "array_equiv"]:
+        part.add(fn, ref("uint8", "m"), -1)
+        part.add(fn, huge, own("int64.near", np.array([2**53, 2**53 + 1])))
+        part.add(fn, own("uint64.close", np.array([2**53 + 1], np.uint64)), own("int64.close", np.array([2**53])))
+    for mode in ["mean", "linear_ramp", "maximum", "minimum"]:
+        part.add("pad", ref("bool", "q"), 2, mode=mode)
+    nothing = own("float32.nothing", np.zeros((4, 0, 0), np.float32))
+    for fn in ["max", "ptp", "nanmin", "argmax", "sum"]:
+        part.add(fn, nothing, axis=1)
+        part.add(fn, nothing, axis=0)
+    return part
+
+
+PARTS = [unary, binary, reduction, creation, shape, joining, products, searching, edges]

@@ -139,6 +139,10 @@ def indexing():
     add_at(part, m, own("uint8.index", np.array([0, 2], np.uint8)))
     add_at(part, x, ":", ref("bool", "n"))
     add_at(part, x, own("bool.two", np.array([[True, False, True], [False, False, True]])))
+    # An ellipsis parts index arrays although it spans no axis.
+    for index in [[None, [0, 1], "...", 0], [[0, 1], "...", [1, 2]], [":", "...", [0, 1]], [[2], "...", None, 1]]:
+        add_at(part, m, *index)
+        add_with(part, m, index, 7)
     rng = np.random.default_rng(20240607)
     shapes = {"x": (2, 3, 4), "m": (3, 4), "y": (2, 4, 3), "b": (2, 3, 2), "q": (4,)}
     for i in range(700):

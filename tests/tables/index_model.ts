@@ -27,7 +27,7 @@ export interface Selection {
 /** What one axis of the array, or of the result, does. */
 type Part =
   | { readonly kind: "walk"; readonly axis: number; readonly values: readonly number[] }
-  | { readonly kind: "new" }
+  | { readonly kind: "new" | "gap" }
   | { readonly kind: "pick"; readonly axis: number; readonly indices: Indices };
 
 /** The positions that Python's slice selects on an axis. */
@@ -56,8 +56,11 @@ function partsOf(shape: readonly number[], index: readonly Entry[]): Part[] {
   };
   for (const entry of index) {
     if (entry === null) parts.push({ kind: "new" });
-    else if (entry === "...") { for (let n = shape.length - used; n > 0; n--) whole(); }
-    else if (typeof entry === "string") {
+    else if (entry === "...") {
+      // Even one that spans no axis parts the lists beside it.
+      if (shape.length === used) parts.push({ kind: "gap" });
+      for (let n = shape.length - used; n > 0; n--) whole();
+    } else if (typeof entry === "string") {
       parts.push({ kind: "walk", axis, values: sliceRange(entry, shape[axis]!) });
       axis++;
     } else {

@@ -197,6 +197,11 @@ export const reductions: readonly OpRecord[] = [
 
 /** Tolerances of functions that have no record above; all others are exact. */
 const others: Readonly<Record<string, Tolerance>> = {
+  nanvar: { ulp: 8, complexUlp: 16, halfUlp: 2 },
+  nanstd: { ulp: 8, complexUlp: 16, halfUlp: 2 },
+  median: { ulp: 2 },
+  quantile: { ulp: 4 },
+  percentile: { ulp: 4 },
   linspace: { ulp: 2, floor: 1 },
   logspace: { ulp: 8 },
   geomspace: { ulp: 8 },
