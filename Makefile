@@ -2,17 +2,25 @@
 PYTHON ?= python3
 RUNTIME ?= node
 
-.PHONY: help demo test test-embedded setup check fmt build bench golden sizes clean
+.PHONY: help demo test test-embedded test-cuda test-cuda-full setup check fmt build bench bench-cuda bench-all report counts instructions golden ulp sizes clean
 
 help:
 	@echo "make demo           install, then run both examples in Deno, Bun and Node"
 	@echo "make test           install, then all tests in Deno, Bun and Node; ends with: N passed, N failed"
 	@echo "make test-embedded  the tests without compiler and native libraries"
+	@echo "make test-cuda      the tests of the GPU on a real one: needs a driver and NVRTC (pip or toolkit)"
+	@echo "make test-cuda-full the same on the emulator with all of NumPy's answers: an hour"
 	@echo "make check          types, format, lint, examples of the documentation"
 	@echo "make fmt            format the source"
 	@echo "make build          dist/ for npm"
 	@echo "make bench          all benches in RUNTIME=$(RUNTIME), with NumPy where $(PYTHON) has it"
+	@echo "make bench-cuda     benches of the GPU, beside PyTorch, CuPy and JAX where $(PYTHON) has them"
+	@echo "make bench-all      the same in all three, then make report"
+	@echo "make report         bench/report.html and the table of docs/performance.md"
+	@echo "make counts         tests/tables/counts.ts: launches and bytes of programs"
+	@echo "make instructions   docs/instructions.md: instructions of C kernels, needs valgrind"
 	@echo "make golden         the golden values, from NumPy of $(PYTHON) (2.4 or later)"
+	@echo "make ulp            errors of the C functions over all float32 numbers, into docs/ulp.md (half an hour or more)"
 	@echo "make sizes          lines per file"
 	@echo "make clean          remove what the commands above made"
 
@@ -28,6 +36,12 @@ test: setup
 test-embedded: setup
 	@node scripts/test.mjs --embedded
 
+test-cuda: setup
+	@TNP_TEST_GPU=1 node scripts/test.mjs cuda_
+
+test-cuda-full: setup
+	@TNP_TEST_FULL=1 TNP_TEST_TIMEOUT=7200 node scripts/test.mjs --runtimes=$(RUNTIME) cuda_
+
 check: setup
 	@node scripts/check.mjs
 
@@ -40,8 +54,30 @@ build: setup
 bench: setup
 	@PYTHON=$(PYTHON) node scripts/run.mjs $(RUNTIME) bench/run.ts
 
+bench-cuda: setup
+	@PYTHON=$(PYTHON) node scripts/run.mjs $(RUNTIME) bench/cuda.ts
+
+bench-all: setup
+	@for runtime in deno bun node; do PYTHON=$(PYTHON) node scripts/run.mjs $$runtime bench/run.ts --wait=60 || exit 1; done
+	@node scripts/run.mjs node bench/report.ts
+
+report: setup
+	@node scripts/run.mjs node bench/report.ts
+
+counts: setup
+	@node scripts/run.mjs node tests/support/counts.ts
+	@node_modules/.bin/deno fmt --quiet tests/tables/counts.ts
+
+instructions: setup
+	@node scripts/run.mjs node bench/instructions.ts
+
 golden:
 	$(PYTHON) tests/golden/make_golden.py
+
+# STEP=16 measures every 16th float32.
+ulp: setup
+	@PYTHON=$(PYTHON) node scripts/run.mjs $(RUNTIME) tests/ulp/run.ts $(STEP)
+	@node_modules/.bin/deno fmt -q docs/ulp.md
 
 sizes:
 	@node scripts/sizes.mjs
