@@ -349,6 +349,7 @@ function lifetimes(works: readonly Work[], own: Map<GNode, Slot>): Shared[] {
         lives.set(node, { bytes: node.size * itemsize(node.dtype), first: step, last: step, nodes: [node] });
       } else life.last = step;
     }
+    for (const { node } of outputs) if (node !== null) written.add(node);
   });
   return [...new Set(lives.values())];
 }
