@@ -205,21 +205,29 @@ function threefryText(): string {
   return [...lines, "  return word ? y : x;", "}"].join("\n");
 }
 
-const calls = new Map<string, readonly string[]>();
-
-/** The pieces that some text names, with what they need, each once, in order. */
-export function cPreamble(text: string): string {
-  const wanted = new Set<string>();
-  const want = (name: string): void => {
-    if (wanted.has(name) || !Object.hasOwn(cPieces, name)) return;
-    wanted.add(name);
-    let needs = calls.get(name);
-    if (needs === undefined) calls.set(name, needs = [...callsOf(cPieces[name]!)]);
-    needs.forEach(want);
+/**
+ * A function that gives the pieces some text names, with what they need, each once, in order.
+ *
+ * @param pieces The pieces of a dialect by name
+ */
+export function preambleOf(pieces: Readonly<Record<string, string>>): (text: string) => string {
+  const calls = new Map<string, readonly string[]>();
+  return (text) => {
+    const wanted = new Set<string>();
+    const want = (name: string): void => {
+      if (wanted.has(name) || !Object.hasOwn(pieces, name)) return;
+      wanted.add(name);
+      let needs = calls.get(name);
+      if (needs === undefined) calls.set(name, needs = [...callsOf(pieces[name]!)]);
+      needs.forEach(want);
+    };
+    callsOf(text).forEach(want);
+    return Object.entries(pieces).filter(([name]) => wanted.has(name)).map(([, piece]) => `${piece}\n`).join("");
   };
-  callsOf(text).forEach(want);
-  return Object.entries(cPieces).filter(([name]) => wanted.has(name)).map(([, p]) => p + "\n").join("");
 }
+
+/** The pieces of C that some text names. */
+export const cPreamble: (text: string) => string = preambleOf(cPieces);
 
 /** Declarations of the C library's functions that some text calls. */
 export function cLibrary(text: string): string {

@@ -2,8 +2,8 @@
  * What CUDA sources start with: C's pieces under CUDA's names, so that both dialects compute alike. No header is needed.
  * @module
  */
-import { cPieces } from "./c.ts";
-import { bothTypes, callsOf } from "./c_text.ts";
+import { cPieces, preambleOf } from "./c.ts";
+import { bothTypes } from "./c_text.ts";
 
 /** Types and names every kernel starts with. */
 export const cudaTypes = `typedef signed char i8;
@@ -99,18 +99,5 @@ function body(name: string): string {
 }
 
 const pieces: Readonly<Record<string, string>> = { ...cPieces, ...own };
-const calls = new Map<string, readonly string[]>();
-
-/** The pieces that some text names, with what they need, each once, in order. */
-export function cudaPreamble(text: string): string {
-  const wanted = new Set<string>();
-  const want = (name: string): void => {
-    if (wanted.has(name) || !Object.hasOwn(pieces, name)) return;
-    wanted.add(name);
-    let needs = calls.get(name);
-    if (needs === undefined) calls.set(name, needs = [...callsOf(pieces[name]!)]);
-    needs.forEach(want);
-  };
-  callsOf(text).forEach(want);
-  return Object.entries(pieces).filter(([name]) => wanted.has(name)).map(([, piece]) => `${piece}\n`).join("");
-}
+/** The pieces of CUDA that some text names. */
+export const cudaPreamble: (text: string) => string = preambleOf(pieces);

@@ -107,13 +107,6 @@ export function realOf(dtype: DType): ScalarType {
   return dtypes[dtype].scalar;
 }
 
-/** The complex dtype whose parts have this dtype's precision: complex128 for float64 and integers, else complex64. */
-export function complexOf(dtype: DType): "complex64" | "complex128" {
-  return dtype === "complex64" || dtype === "float32" || dtype === "float16" || dtype === "bfloat16"
-    ? "complex64"
-    : "complex128";
-}
-
 /** The typed array that holds a scalar dtype in memory; bfloat16 is its bit pattern in a Uint16Array. */
 export type TypedArray =
   | Int8Array

@@ -44,11 +44,6 @@ export function checkSame(name: string, x: Aval, y: Aval): void {
   if (x.dtype !== y.dtype) throw new TypeError(`${name}: got dtypes ${x.dtype} and ${y.dtype}, expected equal ones`);
 }
 
-/** The pair of a complex value; a real value has a zero imaginary part. */
-export function pairOf(f: Field, v: Value): Pair {
-  return v.length === 2 ? v : [v[0], f.c(0)];
-}
-
 // Gradients
 
 /** A number in the dtype and on the device of `like`. */
