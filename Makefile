@@ -1,6 +1,7 @@
 # Needs make, Node 20 or later, npm and a C compiler; everything else is installed by `make setup`.
 PYTHON ?= python3
 RUNTIME ?= node
+run = $(if $(filter deno,$(RUNTIME)),deno run -A,$(RUNTIME))
 
 .PHONY: help demo test test-embedded test-cuda test-cuda-full setup check fmt build bench bench-cuda bench-all report counts instructions golden ulp sizes clean
 
@@ -8,7 +9,7 @@ help:
 	@echo "make demo           install, then run both examples in Deno, Bun and Node"
 	@echo "make test           install, then all tests in Deno, Bun and Node; ends with: N passed, N failed"
 	@echo "make test-embedded  the tests without compiler and native libraries"
-	@echo "make test-cuda      the tests of the GPU on a real one: needs a driver and NVRTC (pip or toolkit)"
+	@echo "make test-cuda      the tests of the GPU on a real one: needs RUNTIME, a driver, and NVRTC from pip or a toolkit"
 	@echo "make test-cuda-full the same on the emulator with all of NumPy's answers: an hour"
 	@echo "make check          types, format, lint, examples of the documentation"
 	@echo "make fmt            format the source"
@@ -36,8 +37,9 @@ test: setup
 test-embedded: setup
 	@node scripts/test.mjs --embedded
 
-test-cuda: setup
-	@TNP_TEST_GPU=1 node scripts/test.mjs cuda_
+# Neither needs setup, npm or a network: with RUNTIME=deno or bun nothing but that runtime.
+test-cuda:
+	@PYTHON=$(PYTHON) $(run) scripts/cuda.mjs test
 
 test-cuda-full: setup
 	@TNP_TEST_FULL=1 TNP_TEST_TIMEOUT=7200 node scripts/test.mjs --runtimes=$(RUNTIME) cuda_
@@ -54,8 +56,8 @@ build: setup
 bench: setup
 	@PYTHON=$(PYTHON) node scripts/run.mjs $(RUNTIME) bench/run.ts
 
-bench-cuda: setup
-	@PYTHON=$(PYTHON) node scripts/run.mjs $(RUNTIME) bench/cuda.ts
+bench-cuda:
+	@PYTHON=$(PYTHON) $(run) scripts/cuda.mjs bench
 
 bench-all: setup
 	@for runtime in deno bun node; do PYTHON=$(PYTHON) node scripts/run.mjs $$runtime bench/run.ts --wait=60 || exit 1; done

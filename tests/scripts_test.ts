@@ -1,5 +1,10 @@
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import process from "node:process";
 import { describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { tnp } from "../mod.ts";
 
 interface Counts {
   readonly passed: number;
@@ -94,4 +99,32 @@ describe("examplesOf()", () => {
     const text = ["# A", `${fence}sh`, "make", fence, `${fence}ts`, "one();", fence].join("\n");
     assert.deepEqual(examplesOf("README.md", text), [{ file: "README.md", line: 6, code: "one();" }]);
   });
+});
+
+describe("cuda.mjs", () => {
+  const script = fileURLToPath(new URL("../scripts/cuda.mjs", import.meta.url));
+  const start = (...args: string[]) =>
+    spawnSync(process.execPath, [...("Deno" in globalThis ? ["run", "-A"] : []), script, ...args], {
+      encoding: "utf8",
+      env: { ...process.env, TNP_CUDA: "none" },
+    });
+
+  test("says which task it expects", () => {
+    const { status, stderr } = start("tset");
+    assert.equal(status, 2);
+    assert.match(stderr, /^cuda: got tset, expected test or bench$/m);
+  });
+
+  test("ends with the reason where there is no GPU", () => {
+    const { status, stderr } = start("test");
+    assert.equal(status, 2);
+    assert.match(stderr, /^cuda: no GPU: CUDA driver: hidden by TNP_CUDA=none; --dry runs on the emulator$/m);
+  });
+});
+
+test("every manifest has the version that the program tells", () => {
+  for (const name of ["package.json", "deno.json"]) {
+    const { version } = JSON.parse(readFileSync(new URL(`../${name}`, import.meta.url), "utf8"));
+    assert.equal(version, tnp.config.build_info().version, name);
+  }
 });
