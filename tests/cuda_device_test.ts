@@ -47,6 +47,17 @@ if (gpu === null) {
       assert.equal(getDevice("/device:gpu:0"), device);
       assert.ok(device.model.length > 0 && device.totalMemory > 1e8);
       assert.ok(device.capability[0] >= 5, String(device.capability));
+      const [first] = tnp.config.list_physical_devices("GPU"), { devices, cuda, nvrtc } = tnp.config.build_info();
+      assert.deepEqual(first, {
+        name: "GPU:0",
+        device_type: "GPU",
+        model: device.model,
+        memory: device.totalMemory,
+        compute_capability: device.capability,
+      });
+      assert.deepEqual(devices.find((d) => d.name === "GPU:0"), first);
+      assert.match(cuda.version ?? "", /^CUDA \d+\.\d+$/);
+      assert.ok(nvrtc.available && nvrtc.path !== null, nvrtc.hint ?? "");
     });
 
     test("moves arrays of any size there and back", async () => {

@@ -2,12 +2,14 @@
  * `tnp.config`: which devices there are and which engines work for them.
  * @module
  */
+import { LibraryError, NativeError } from "../../ffi/errors.ts";
 import { platform } from "../../ffi/runtime.ts";
 import { describe } from "../base/describe.ts";
 import { onednn, openblas } from "../device/libraries.ts";
 import { toolchain } from "../device/native.ts";
 import { wasmAvailable } from "../device/wasm.ts";
 import { allowTf32, CudaDevice, cudaDevices } from "../device/cuda.ts";
+import { nvrtc } from "../device/cuda_compile.ts";
 import { listDevices } from "../device/registry.ts";
 import { setThreadCount, threadCount } from "../device/threads.ts";
 
@@ -39,7 +41,8 @@ export interface EngineInfo {
 export interface BuildInfo {
   /** The version of tnp. */
   readonly version: string;
-  readonly devices: readonly string[];
+  /** As `list_physical_devices` tells them. */
+  readonly devices: readonly DeviceInfo[];
   /** Kernels in JavaScript: always there. */
   readonly javascript: EngineInfo;
   /** Kernels in WebAssembly vectors, where there is no compiler. */
@@ -50,6 +53,8 @@ export interface BuildInfo {
   readonly openblas: EngineInfo;
   /** The CUDA driver. */
   readonly cuda: EngineInfo;
+  /** What compiles kernels for GPUs; looked for where there is a driver. */
+  readonly nvrtc: EngineInfo;
 }
 
 /** The version of the package. */
@@ -110,11 +115,25 @@ function missing(reason: string | undefined, install: string): EngineInfo {
   return { available: false, version: null, path: null, hint: `${reason ?? "not found"}; to get it: ${install}` };
 }
 
-function cudaInfo(): EngineInfo {
+function gpuInfo(): Pick<BuildInfo, "cuda" | "nvrtc"> {
   const { driver, devices, reason } = cudaDevices();
-  if (driver === null || devices.length === 0) return { available: false, version: null, path: null, hint: reason };
-  const version = `CUDA ${Math.floor(driver.version / 1000)}.${driver.version % 1000 / 10}`;
-  return { available: true, version, path: driver.path, hint: null };
+  if (driver === null || devices.length === 0) {
+    const none = { available: false, version: null, path: null, hint: reason };
+    return { cuda: none, nvrtc: none };
+  }
+  const major = Math.floor(driver.version / 1000);
+  const version = `CUDA ${major}.${driver.version % 1000 / 10}`;
+  return { cuda: { available: true, version, path: driver.path, hint: null }, nvrtc: nvrtcInfo(major) };
+}
+
+function nvrtcInfo(major: number): EngineInfo {
+  try {
+    const { version, path } = nvrtc(major);
+    return { available: true, version, path, hint: null };
+  } catch (error) {
+    if (!(error instanceof LibraryError || error instanceof NativeError)) throw error;
+    return { available: false, version: null, path: null, hint: error.message };
+  }
 }
 
 /**
@@ -134,7 +153,7 @@ export function build_info(): BuildInfo {
   const blas = openblas.get();
   return {
     version,
-    devices: listDevices().map(({ name }) => name),
+    devices: listed("build_info", undefined),
     javascript: { available: true, version: null, path: null, hint: null },
     webassembly: wasmAvailable()
       ? { available: true, version: null, path: null, hint: null }
@@ -148,7 +167,7 @@ export function build_info(): BuildInfo {
     openblas: blas !== null
       ? { available: true, version: blas.config, path: blas.path, hint: null }
       : missing(openblas.missing, advice({ debian: "libopenblas0", mac: "openblas" })),
-    cuda: cudaInfo(),
+    ...gpuInfo(),
   };
 }
 
