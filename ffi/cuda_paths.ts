@@ -3,7 +3,7 @@
  * @module
  */
 import { readdirSync } from "node:fs";
-import { isAbsolute, join } from "node:path";
+import { delimiter, isAbsolute, join } from "node:path";
 import { architecture, env, permission, platform } from "./runtime.ts";
 
 /** Names in a folder that match; none where it is not there or may not be read. */
@@ -16,7 +16,7 @@ export function entries(folder: string, pattern: RegExp): string[] {
   }
 }
 
-/** The folders that pip installs into. */
+/** The folders that pip installs into, each once. */
 function sitePackages(): string[] {
   const found: string[] = [];
   const within = (root: string | undefined, lib: string, packages: string) => {
@@ -31,11 +31,15 @@ function sitePackages(): string[] {
   }
   const home = env("HOME");
   if (home !== undefined) within(join(home, ".local"), "lib", "site-packages");
+  // Interpreters lie beside their packages: bin/python3 and lib/python3.12/site-packages.
+  for (const folder of env("PATH")?.split(delimiter) ?? []) {
+    if (entries(folder, /^python3(\.exe)?$/).length > 0) within(join(folder, ".."), "lib", "site-packages");
+  }
   within("/usr/local", "lib", "dist-packages");
   within("/usr/local", "lib", "site-packages");
   within("/usr", "lib", "dist-packages");
   within("/usr", "lib", "site-packages");
-  return found;
+  return [...new Set(found)];
 }
 
 /** Folders of the CUDA toolkit. */
