@@ -80,9 +80,26 @@ ${f.replaceAll(/^/gm, "    ")}
 ${compiled ? "f = tf.function(f, jit_compile=True)" : ""}
 run = lambda: f(x, y)`;
 
+/** The model in PyTorch, with what is computed of it: an expression over `loss`, `predict`, `w`, `x` and `y`. */
+const torch = (rows: number, f: string, compiled: boolean) =>
+  `${model(rows)}
+x, y, *w = (torch.from_numpy(np.asarray(v)) for v in (x, y, w1, b, w2))
+def predict(w, x):
+    return torch.relu(x @ w[0] + w[1]) @ w[2]
+def loss(w, x, y):
+    return ((predict(w, x) - y) ** 2).sum()
+${f}
+${compiled ? "f = torch.compile(f)" : ""}
+run = lambda: f(w, x, y)`;
+
+const torchStep = `def f(w, x, y):
+    w = [v.detach().requires_grad_() for v in w]
+    return torch.autograd.grad(loss(w, x, y), w)`;
+
 const gradientPeers = (compiled: boolean): PythonCode => ({
   numpy: `${model(512)}${numpyStep}run = lambda: gradients(x, y)`,
   jax: jax(512, "jax.grad(loss)", compiled),
+  torch: torch(512, compiled ? "f = torch.func.grad(loss)" : torchStep, compiled),
   tensorflow: tensorflow(512, "return gradients(x, y)", compiled),
 });
 
@@ -127,6 +144,7 @@ def run():
     return x[:, :, None] * dh[:, None, :], dh, r[:, :, None] * d[:, None, :]
 `,
       jax: jax(128, "jax.vmap(jax.grad(loss), (None, 0, 0))", true),
+      torch: torch(128, "f = torch.func.vmap(torch.func.grad(loss), (None, 0, 0))", true),
       tensorflow: tensorflow(
         128,
         "return tf.vectorized_map(lambda r: gradients(r[0][None], r[1][None]), (x, y))",
@@ -147,6 +165,16 @@ def run():
     rows = [gradients(x[i:i+1], y[i:i+1]) for i in range(128)]
     return [np.stack(parts) for parts in zip(*rows)]
 `,
+      jax: jax(
+        128,
+        "lambda w, x, y: jax.lax.map(lambda r: jax.grad(loss)(w, r[0][None], r[1][None]), (x, y))",
+        false,
+      ),
+      tensorflow: tensorflow(
+        128,
+        "return tf.map_fn(lambda r: gradients(r[0][None], r[1][None]), (x, y), fn_output_signature=[tf.float32] * 3)",
+        false,
+      ),
     },
   },
 ]);
@@ -154,6 +182,7 @@ def run():
 const jacobianPeers = (compiled: boolean): PythonCode => ({
   numpy: `${model(16)}run = lambda: ((x @ w1 + b > 0)[:, None, :] * w2.T) @ w1.T`,
   jax: jax(16, "lambda w, x, y: jax.vmap(jax.jacrev(lambda row: predict(w, row)))(x)", compiled),
+  torch: torch(16, "f = lambda w, x, y: torch.func.vmap(torch.func.jacrev(lambda r: predict(w, r)))(x)", compiled),
   tensorflow: tensorflow(
     16,
     "with tf.GradientTape() as tape:\n    tape.watch(x)\n    p = predict(x)\nreturn tape.batch_jacobian(p, x)",
