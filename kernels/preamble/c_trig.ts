@@ -60,7 +60,7 @@ const inverse = bothTypes(({ t, s, part, poly }) => {
   const f32 = t === "f32";
   const half = part("halfPi", 0), low = part("halfPi", 1);
   const eighth = f32 ? "0.41421356f" : "0.41421356237309503";
-  const huge = f32 ? "0x1p120f" : "0x1p1000";
+  const huge = f32 ? "0x1p120f" : "0x1p1000", tiny = f32 ? "0x1p-100f" : "0x1p-900";
   return {
     // asin(a) for a <= 1/2, else asin(sqrt((1 - a) / 2)) = r + w with the square root r.
     asin_part: `INLINE ${t} asin_part_${t}(${t} a, ${t} *w) {
@@ -105,7 +105,8 @@ ${poly("atan", "z")}
   // Infinities and zeros take the quotients they stand for.
   least = most == __builtin_inf${s}() ? (least == most ? 1 : 0) : least;
   most = most == __builtin_inf${s}() || most == 0 ? 1 : most;
-  const ${t} c = most > ${huge} ? 0x1p-4${s} : 1;
+  // Sums overflow near the largest numbers, and subnormal ones have no digits to compare.
+  const ${t} c = most > ${huge} ? 0x1p-4${s} : most < ${tiny} ? 0x1p64${s} : 1;
   const ${t} n = __builtin_copysign${s}(1, x);
   const ${t} b = w ? 2 : 2 - 2 * n, g = w ? -n : n;
   const ${t} r = atan_part_${t}(least * c, most * c, b, g);

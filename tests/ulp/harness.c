@@ -102,7 +102,7 @@ static uint64_t mix(uint64_t i) {
 }
 
 static const double corners[] = {0.0, -0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5, 3.0, -3.0, 1e300, -1e300, 1e-310, -1e-310, 1e22, 100.0,
-  -100.0, 0.1, -0.1, 0x1p53, 0x1p-60, -0x1p-60, DBL_MAX, -DBL_MAX, DBL_TRUE_MIN, 1e9, -1e9, 0x1p31, 710.0, 88.5, INFINITY, -INFINITY, NAN};
+  -100.0, 0.1, -0.1, 0x1p53, 0x1p-60, -0x1p-60, DBL_MAX, -DBL_MAX, DBL_TRUE_MIN, 0x1p-1073, 0x1p-1072, 0x1p-149, 0x1p-148, 1e9, -1e9, 0x1p31, 710.0, 88.5, INFINITY, -INFINITY, NAN};
 enum { corner = sizeof corners / sizeof *corners };
 
 /* A quarter of all bits, a quarter near one, a half of common size; then every pair of the corners. */

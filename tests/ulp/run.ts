@@ -47,7 +47,7 @@ promise. NaN, signed zeros, infinities and subnormals are checked with the rest 
 
 float32: ${every} (of functions of two, 2^28 / ${step} pairs) against the C library in double precision. float64: ${
   Number(count).toLocaleString("en")
-} numbers against libquadmath: a quarter of them random bits, a quarter near one, half of common size, and every pair of 33 corner cases.
+} numbers against libquadmath: a quarter of them random bits, a quarter near one, half of common size, and every pair of 37 corner cases.
 
 | function | promised | float32 | at | float64 | at |
 | --- | --- | --- | --- | --- | --- |
