@@ -3,6 +3,7 @@
  * @module
  */
 import { Cublas, cublasSpec } from "../../ffi/cublas.ts";
+import { CublasLt, cublasLtSpec } from "../../ffi/cublas_lt.ts";
 import { CudaDriver, deviceAttribute } from "../../ffi/cuda.ts";
 import { LibraryError, NativeError } from "../../ffi/errors.ts";
 import { native } from "../../ffi/mem.ts";
@@ -14,6 +15,7 @@ import type { DType } from "../base/dtype.ts";
 import { DeviceError } from "../base/errors.ts";
 import { cubinOf } from "./cuda_compile.ts";
 import { CudaKernel, cudaOf, type CudaProgram } from "./cuda_kernel.ts";
+import { LtProducts } from "./cuda_lt.ts";
 import { type CudaBuffer, CudaMemory } from "./cuda_memory.ts";
 import { cudaRoutine, type RoutineHost, sortRows } from "./cuda_routines.ts";
 import { Transfers } from "./cuda_transfer.ts";
@@ -21,6 +23,9 @@ import type { Buffer, Callable, Executable, MemoryStats } from "./device.ts";
 
 /** Blocks for each multiprocessor beyond which kernels go on in strides. */
 const BLOCKS_EACH = 32;
+
+/** Bytes that NVIDIA advises as workspace of products: on compute capability 9.0 and later, and before. */
+const LARGE_WORKSPACE = 32 << 20, SMALL_WORKSPACE = 4 << 20;
 
 /** What is there once a device is in use. */
 interface Open {
@@ -58,7 +63,9 @@ export class CudaDevice implements RoutineHost {
   readonly #device: number;
   #open: Open | null = null;
   #cublas: Cublas | null = null;
-  #cublasMissing: string | undefined;
+  #cublasLt: LtProducts | null = null;
+  /** Libraries that cannot be opened. */
+  readonly #missing = new Set<string>();
   readonly #functions = new Map<string, Address>();
   readonly #programs = new Map<string, CudaProgram>();
   readonly #kernels = new Map<string, Executable>();
@@ -179,14 +186,26 @@ export class CudaDevice implements RoutineHost {
     return tf32;
   }
 
+  get cublasLt(): LtProducts | null {
+    return this.#cublasLt ??= this.#optional("cublasLt", ({ stream }, major) => {
+      const limit = this.capability[0] >= 9 ? LARGE_WORKSPACE : SMALL_WORKSPACE;
+      return new LtProducts(this, new CublasLt(cublasLtSpec(major)), stream, limit);
+    });
+  }
+
   get cublas(): Cublas | null {
-    if (this.#cublas !== null || this.#cublasMissing !== undefined) return this.#cublas;
+    return this.#cublas ??= this.#optional("cuBLAS", ({ stream }, major) => new Cublas(stream, cublasSpec(major)));
+  }
+
+  /** A library that may be missing. */
+  #optional<T>(name: string, make: (open: Open, major: number) => T): T | null {
+    if (this.#missing.has(name)) return null;
     try {
-      return this.#cublas = new Cublas(this.#use().stream, cublasSpec(Math.floor(this.#driver.version / 1000)));
+      return make(this.#use(), Math.floor(this.#driver.version / 1000));
     } catch (error) {
       if (!(error instanceof LibraryError)) throw error;
-      this.#cublasMissing = error.message;
-      debug("engines", `${this.name} multiplies matrices by its own kernels: ${error.message}`);
+      this.#missing.add(name);
+      debug("engines", `${this.name} multiplies matrices without ${name}: ${error.message}`);
       return null;
     }
   }
@@ -209,12 +228,14 @@ export class CudaDevice implements RoutineHost {
     attempt(() => driver.check("cuCtxSetCurrent", f.cuCtxSetCurrent(context)));
     attempt(() => driver.check("cuStreamSynchronize", f.cuStreamSynchronize(stream)));
     attempt(() => transfers.close());
-    attempt(() => memory.trim());
+    attempt(() => this.#cublasLt?.[Symbol.dispose]());
     attempt(() => this.#cublas?.[Symbol.dispose]());
+    attempt(() => memory.trim());
     for (const module of modules) attempt(() => driver.check("cuModuleUnload", f.cuModuleUnload(module)));
     attempt(() => driver.check("cuStreamDestroy_v2", f.cuStreamDestroy_v2(stream)));
     attempt(() => driver.check("cuDevicePrimaryCtxRelease_v2", f.cuDevicePrimaryCtxRelease_v2(this.#device)));
     this.#cublas = null;
+    this.#cublasLt = null;
     this.#functions.clear();
     this.generation++;
     this.#open = null;

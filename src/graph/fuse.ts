@@ -168,25 +168,46 @@ function epilogues(nodes: readonly GNode[], keep: (n: GNode) => boolean) {
     if (lower?.as !== "reduce" && !(lower?.as === "routine" && lower.epilogue)) continue;
     const routine = lower.as === "routine";
     let end = host;
-    for (let length = 0; length < MAX_EPILOGUE && !keep(end); length++) {
-      const passed: GNode[] = [];
-      let next: GNode | undefined = end;
-      do {
-        next = next.consumers.length === 1 ? next.consumers[0]! : undefined;
-        if (next?.role === "view") {
-          passed.push(next);
-          if (keep(next) || !(routine ? keepsOrder(next) : keepsPlaces(next))) next = undefined;
-        }
-      } while (next?.role === "view");
-      if (next === undefined || next.role !== "map" || next.size !== end.size || hostOf.has(next)) break;
+    for (let length = 0; length < MAX_EPILOGUE && !keep(end);) {
+      const found = meeting(end, routine, MAX_EPILOGUE - length, (n) => keep(n) || hostOf.has(n));
+      const next = found?.node;
+      if (next === undefined || next.size !== end.size || hostOf.has(next)) break;
       if (routine && next.dtype !== host.dtype) break;
-      for (const n of passed) hostOf.set(n, host);
+      for (const n of found!.between) hostOf.set(n, host);
       hostOf.set(next, host);
+      length += 1 + found!.maps;
       end = next;
     }
     ends.set(host, end);
   }
   return { ends, hostOf };
+}
+
+/**
+ * The elementwise node that all computed from `end` goes through, the nearest one, with what lies between: moves that keep the order and,
+ * after a routine, elementwise branches that meet again, such as both uses of h in `where(h > 0, h, 0)`. Null where there is none.
+ *
+ * @param limit how many elementwise nodes may lie between
+ * @param stays whether a node must not be passed
+ */
+function meeting(end: GNode, routine: boolean, limit: number, stays: (n: GNode) => boolean) {
+  const between: GNode[] = [], pending = new Set(end.consumers);
+  let maps = 0;
+  while (pending.size > 0) {
+    // Ids rise from inputs to consumers: nothing that is still to come feeds the first one.
+    let node: GNode | null = null;
+    for (const n of pending) if (node === null || n.id < node.id) node = n;
+    const { role, size, consumers } = node!;
+    if (pending.size === 1 && role === "map") return { node: node!, between, maps };
+    const passes = role === "view"
+      ? routine ? keepsOrder(node!) : keepsPlaces(node!)
+      : role === "map" && routine && size === end.size && ++maps <= limit;
+    if (!passes || stays(node!)) return null;
+    between.push(node!);
+    pending.delete(node!);
+    for (const n of consumers) pending.add(n);
+  }
+  return null;
 }
 
 /** Chooses the stored nodes, from the roots down. `required` are those that are not stored merely because they are shared. */

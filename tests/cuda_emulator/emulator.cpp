@@ -5,3 +5,4 @@
 #include "modules.cpp"
 #include "nvrtc.cpp"
 #include "cublas.cpp"
+#include "cublaslt.cpp"

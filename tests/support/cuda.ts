@@ -58,7 +58,7 @@ function build(): string | null {
 export const emulatorPath: string | null = realGpu ? null : build();
 
 if (emulatorPath !== null) {
-  for (const name of ["TNP_CUDA", "TNP_NVRTC", "TNP_CUBLAS"]) process.env[name] = emulatorPath;
+  for (const name of ["TNP_CUDA", "TNP_NVRTC", "TNP_CUBLAS", "TNP_CUBLASLT"]) process.env[name] = emulatorPath;
   process.env["TNP_CACHE_DIR"] = join(root, ".cache", "cuda_emulator", "kernels");
 } else if (!realGpu) process.env["TNP_CUDA"] = "none";
 
