@@ -30,6 +30,7 @@ const symbols = {
   cuEventRecord: { parameters: ["address", "address"], result: "i32" },
   cuEventQuery: { parameters: ["address"], result: "i32" },
   cuEventSynchronize: { parameters: ["address"], result: "i32" },
+  cuStreamWaitEvent: { parameters: ["address", "address", "u32"], result: "i32" },
   cuEventElapsedTime: { parameters: ["buffer", "address", "address"], result: "i32" },
   cuDeviceGetDefaultMemPool: { parameters: ["buffer", "i32"], result: "i32" },
   cuMemPoolSetAttribute: { parameters: ["address", "i32", "buffer"], result: "i32" },
@@ -44,6 +45,11 @@ const symbols = {
   cuMemcpyHtoDAsync_v2: { parameters: ["address", "address", "u64", "address"], result: "i32" },
   cuMemcpyDtoHAsync_v2: { parameters: ["address", "address", "u64", "address"], result: "i32" },
   cuMemcpyDtoDAsync_v2: { parameters: ["address", "address", "u64", "address"], result: "i32" },
+  // to, its context, from, its context, bytes, stream
+  cuMemcpyPeerAsync: { parameters: ["address", "address", "address", "address", "u64", "address"], result: "i32" },
+  cuDeviceCanAccessPeer: { parameters: ["buffer", "i32", "i32"], result: "i32" },
+  cuCtxEnablePeerAccess: { parameters: ["address", "u32"], result: "i32" },
+  cuMemPoolSetAccess: { parameters: ["address", "buffer", "u64"], result: "i32" },
   cuModuleLoadData: { parameters: ["buffer", "buffer"], result: "i32" },
   cuModuleUnload: { parameters: ["address"], result: "i32" },
   cuModuleGetFunction: { parameters: ["buffer", "address", "buffer"], result: "i32" },
@@ -85,7 +91,7 @@ export const poolAttribute = { releaseThreshold: 4, reserved: 5, used: 7 } as co
 export const functionAttribute = { sharedBytes: 1, localBytes: 3, registers: 4 } as const;
 
 /** Codes that callers act on (CUresult). */
-export const status = { success: 0, outOfMemory: 2, noDevice: 100, notReady: 600 } as const;
+export const status = { success: 0, outOfMemory: 2, noDevice: 100, notReady: 600, peerAlreadyEnabled: 704 } as const;
 
 /** The name of the driver functions that give a status. */
 export type DriverFunction = keyof typeof symbols;
@@ -206,6 +212,19 @@ export class CudaDriver implements Disposable {
   defaultPool(device: number): Address {
     this.check("cuDeviceGetDefaultMemPool", this.f.cuDeviceGetDefaultMemPool(this.#bytes, device));
     return this.#handle();
+  }
+
+  /** Whether a device can reach the memory of another. */
+  canAccessPeer(device: number, peer: number): boolean {
+    this.check("cuDeviceCanAccessPeer", this.f.cuDeviceCanAccessPeer(this.#bytes, device, peer));
+    return this.#int[0] !== 0;
+  }
+
+  /** Lets a device read and write what lies in another's pool. */
+  allowAccess(pool: Address, device: number): void {
+    // CUmemAccessDesc: the kind of place (1: a device), its number, the rights (3: read and write).
+    this.#int.set([1, device, 3]);
+    this.check("cuMemPoolSetAccess", this.f.cuMemPoolSetAccess(pool, this.#bytes, native(1)));
   }
 
   /** Sets one of `poolAttribute`. */

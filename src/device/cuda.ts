@@ -17,6 +17,7 @@ import { cubinOf } from "./cuda_compile.ts";
 import { CudaKernel, cudaOf, type CudaProgram } from "./cuda_kernel.ts";
 import { LtProducts } from "./cuda_lt.ts";
 import { type CudaBuffer, CudaMemory } from "./cuda_memory.ts";
+import { PeerEnd } from "./cuda_peer.ts";
 import { cudaRoutine, type RoutineHost, sortRows } from "./cuda_routines.ts";
 import { Transfers } from "./cuda_transfer.ts";
 import type { Buffer, Callable, Executable, MemoryStats } from "./device.ts";
@@ -33,6 +34,7 @@ interface Open {
   readonly stream: Address;
   readonly memory: CudaMemory;
   readonly transfers: Transfers;
+  readonly peer: PeerEnd;
   readonly modules: Address[];
 }
 
@@ -140,6 +142,18 @@ export class CudaDevice implements RoutineHost {
     }
   }
 
+  copy(to: Buffer, toOffset: number, from: Buffer, fromOffset: number, byteLength: number): void {
+    const source = from.device;
+    if (!(source instanceof CudaDevice)) throw new DeviceError(`copy: got memory of ${source.name}, expected a GPU's`);
+    const { peer } = source.#use();
+    const there = source.#within("copy", from, fromOffset, byteLength);
+    const own = this.#use().peer;
+    const here = this.#within("copy", to, toOffset, byteLength);
+    if (byteLength === 0) return;
+    const make = (end: PeerEnd) => void (end === own ? this : source).#use();
+    own.receive(peer, make, here.address + toOffset, there.address + fromOffset, byteLength);
+  }
+
   synchronize(): void {
     if (this.#open === null) return;
     const { stream } = this.#use();
@@ -213,7 +227,7 @@ export class CudaDevice implements RoutineHost {
   /** Gives everything back: kernels, streams, cached memory. Arrays on the device are gone; new ones start it anew. */
   close(): void {
     if (this.#open === null) return;
-    const { context, stream, memory, transfers, modules } = this.#open;
+    const { context, stream, memory, transfers, peer, modules } = this.#open;
     const { f } = this.#driver;
     const driver = this.#driver;
     let first: unknown = null;
@@ -228,6 +242,7 @@ export class CudaDevice implements RoutineHost {
     attempt(() => driver.check("cuCtxSetCurrent", f.cuCtxSetCurrent(context)));
     attempt(() => driver.check("cuStreamSynchronize", f.cuStreamSynchronize(stream)));
     attempt(() => transfers.close());
+    attempt(() => peer.close());
     attempt(() => this.#cublasLt?.[Symbol.dispose]());
     attempt(() => this.#cublas?.[Symbol.dispose]());
     attempt(() => memory.trim());
@@ -271,7 +286,9 @@ export class CudaDevice implements RoutineHost {
       const pools = driver.attribute(this.#device, deviceAttribute.memoryPools) !== 0;
       const pool = pools ? driver.defaultPool(this.#device) : null;
       const memory = new CudaMemory(this, driver, stream, pool, (error) => this.#failure ??= error);
-      return this.#open = { context, stream, memory, transfers: new Transfers(driver, stream), modules: [] };
+      const transfers = new Transfers(driver, stream);
+      const peer = new PeerEnd(driver, this.#device, context, stream, pool);
+      return this.#open = { context, stream, memory, transfers, peer, modules: [] };
     } catch (error) {
       current = null;
       if (stream !== null) f.cuStreamDestroy_v2(stream);

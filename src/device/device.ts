@@ -83,6 +83,8 @@ export interface Device {
   read(buffer: Buffer, byteOffset: number, byteLength: number): Uint8Array<ArrayBuffer>;
   /** Like `read`, without blocking the event loop. */
   readAsync(buffer: Buffer, byteOffset: number, byteLength: number): Promise<Uint8Array<ArrayBuffer>>;
+  /** Copies from memory of another device of the same type, in the order of both, without the host; absent where there is but one. */
+  copy?(to: Buffer, toOffset: number, from: Buffer, fromOffset: number, byteLength: number): void;
   /** Runs a function whose long work may wait for the next `readAsync`, which then leaves the event loop free; absent where all work does. */
   defer?<T>(run: () => T): T;
   /** Waits for all enqueued work. */

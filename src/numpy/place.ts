@@ -9,7 +9,7 @@ import { leaf, type Node, Storage } from "../core/trace.ts";
 import { HostBuffer, hostBuffer } from "../device/arena.ts";
 import type { Device } from "../device/device.ts";
 import { getDevice } from "../device/registry.ts";
-import { fromBytes, readBytes } from "../transform/evaluate.ts";
+import { copyToDevice } from "../transform/evaluate.ts";
 import { within } from "./args.ts";
 
 /** A node over the user's bytes. @throws TypeError where the device has no access to them */
@@ -45,5 +45,5 @@ function isShared(x: Node): boolean {
 export function copyTo(name: string, x: Node, device: Device): Node {
   if (x.device === device && !isShared(x)) return x;
   if (x.symbolic) throw new TracerError(`${name}: a traced value cannot leave ${x.device.name} for ${device.name}`);
-  return fromBytes(readBytes(x), x.shape, x.dtype, device);
+  return copyToDevice(x, device);
 }

@@ -182,6 +182,30 @@ export function fromBytes(bytes: Uint8Array, shape: readonly number[], dtype: DT
   return leaf({ shape, dtype }, device, new Storage(buffer), 0, contiguousStrides(shape));
 }
 
+/**
+ * A finished node with a copy of a value on another device: straight where both are of one type, else through the host.
+ *
+ * @throws TracerError for a traced value, DisposedError after dispose(), OutOfMemoryError
+ */
+export function copyToDevice(node: Node, device: Device): Node {
+  if (device.copy === undefined || device.type !== node.device.type) {
+    return fromBytes(readBytes(node), node.shape, node.dtype, device);
+  }
+  const x = contiguous(node), size = itemsize(x.dtype);
+  try {
+    const buffer = device.allocate(x.size * size);
+    try {
+      device.copy(buffer, 0, x.storage!.buffer, x.offset * size, x.size * size);
+    } catch (error) {
+      buffer.release();
+      throw error;
+    }
+    return leaf(node, device, new Storage(buffer), 0, contiguousStrides(node.shape));
+  } finally {
+    if (x !== node) x.hold().drop();
+  }
+}
+
 /** A traced graph that is ready to run. */
 export interface CompiledGraph {
   /**

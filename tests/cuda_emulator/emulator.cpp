@@ -2,6 +2,7 @@
 #include "emulator.h"
 #include "streams.cpp"
 #include "memory.cpp"
+#include "peer.cpp"
 #include "modules.cpp"
 #include "nvrtc.cpp"
 #include "cublas.cpp"

@@ -35,6 +35,8 @@ using Pointer = uint64_t;
 using Work = std::function<void()>;
 
 struct Stream {
+  // That of the thread which made it.
+  void* context = nullptr;
   std::mutex mutex;
   std::condition_variable changed;
   std::deque<Work> queue;
@@ -50,6 +52,7 @@ struct Stream {
 };
 
 struct Event {
+  void* context = nullptr;
   Stream* stream = nullptr;
   uint64_t at = 0;
   std::shared_ptr<double> time = std::make_shared<double>(0);
@@ -63,6 +66,9 @@ bool isLazy();
 unsigned seed();
 int faultOf(const char* name);
 Stream* streamOf(void* handle);
+int deviceCount();
+// The device of a live context; -1 for anything else.
+int deviceOf(void* context);
 // Counts handles by kind; a kind's live handles are checked when they come in.
 void* born(const char* kind, void* handle);
 bool lives(const char* kind, void* handle);

@@ -4,7 +4,7 @@
 static const size_t GUARD = 64;
 static const int GUARD_BYTE = 0xa5;
 
-struct Allocation { size_t size; bool pool; };
+struct Allocation { size_t size; bool pool; void* context; };
 static std::map<Pointer, Allocation> allocations;
 static std::map<Pointer, size_t> hostAllocations;
 static size_t liveBytes = 0, poolUsed = 0, poolReserved = 0;
@@ -24,7 +24,7 @@ static int allocateDevice(Pointer* pointer, size_t size, bool pool) {
   if (p == nullptr) return OUT_OF_MEMORY;
   memset(p, 0xff, size);
   memset(p + size, GUARD_BYTE, GUARD);
-  allocations[(Pointer)p] = {size, pool};
+  allocations[(Pointer)p] = {size, pool, currentContext};
   liveBytes += size;
   if (pool) {
     poolUsed += size;
@@ -37,7 +37,7 @@ static int freeDevice(Pointer pointer) {
   std::lock_guard<std::mutex> lock(globalMutex);
   const auto found = allocations.find(pointer);
   if (found == allocations.end()) return INVALID_VALUE;
-  const auto [size, pool] = found->second;
+  const auto [size, pool, context] = found->second;
   char* p = (char*)pointer;
   for (size_t i = 0; i < GUARD; i++) {
     if ((unsigned char)p[size + i] == GUARD_BYTE) continue;
@@ -59,6 +59,14 @@ static bool within(Pointer p, size_t size) {
   if (next == allocations.begin()) return false;
   --next;
   return p + size <= next->first + next->second.size;
+}
+// The context in which the memory at an address was allocated; null where there is none.
+static void* contextOf(Pointer p) {
+  std::lock_guard<std::mutex> lock(globalMutex);
+  auto next = allocations.upper_bound(p);
+  if (next == allocations.begin()) return nullptr;
+  --next;
+  return p < next->first + next->second.size ? next->second.context : nullptr;
 }
 static bool isPinned(const void* host) {
   std::lock_guard<std::mutex> lock(globalMutex);

@@ -58,7 +58,7 @@ long liveCount(const std::string& kind) {
 API int cuemuLive(const char* kind) { return (int)liveCount(kind); }
 
 // ---- streams
-Stream::Stream() {
+Stream::Stream() : context(currentContext) {
   if (isLazy()) return;
   thread = std::thread([this] {
     for (;;) {
@@ -109,17 +109,24 @@ Stream* streamOf(void* handle) { return lives("stream", handle) ? (Stream*)handl
 
 // ---- devices and contexts
 static bool initialized = false;
-static int contextObject;
+static int contextObjects[16];
+int deviceCount() {
+  const char* text = getenv("CUEMU_DEVICES");
+  return text ? atoi(text) : 1;
+}
+int deviceOf(void* context) {
+  if (context == nullptr || !lives("context", context)) return -1;
+  return (int)((int*)context - contextObjects);
+}
 API int cuInit(unsigned) { CALL("cuInit"); initialized = true; return OK; }
 API int cuDriverGetVersion(int* version) { CALL("cuDriverGetVersion"); *version = 12080; return OK; }
 API int cuDeviceGetCount(int* count) {
   CALL("cuDeviceGetCount");
   if (!initialized) return NOT_INITIALIZED;
-  const char* text = getenv("CUEMU_DEVICES");
-  *count = text ? atoi(text) : 1;
+  *count = deviceCount();
   return OK;
 }
-API int cuDeviceGet(int* device, int ordinal) { CALL("cuDeviceGet"); *device = ordinal; return ordinal < 0 ? INVALID_DEVICE : OK; }
+API int cuDeviceGet(int* device, int ordinal) { CALL("cuDeviceGet"); *device = ordinal; return ordinal < 0 || ordinal >= deviceCount() ? INVALID_DEVICE : OK; }
 API int cuDeviceGetName(char* name, int length, int) { CALL("cuDeviceGetName"); snprintf(name, length, "Emulated GPU"); return OK; }
 API int cuDeviceGetAttribute(int* value, int attribute, int) {
   CALL("cuDeviceGetAttribute");
@@ -133,13 +140,13 @@ API int cuDeviceGetAttribute(int* value, int attribute, int) {
   }
   return OK;
 }
-API int cuDevicePrimaryCtxRetain(void** context, int) {
+API int cuDevicePrimaryCtxRetain(void** context, int device) {
   CALL("cuDevicePrimaryCtxRetain");
   if (!initialized) return NOT_INITIALIZED;
-  *context = born("context", &contextObject);
+  *context = born("context", &contextObjects[device]);
   return OK;
 }
-API int cuDevicePrimaryCtxRelease_v2(int) { CALL("cuDevicePrimaryCtxRelease_v2"); died("context", &contextObject); return OK; }
+API int cuDevicePrimaryCtxRelease_v2(int device) { CALL("cuDevicePrimaryCtxRelease_v2"); died("context", &contextObjects[device]); return OK; }
 API int cuCtxSetCurrent(void* context) {
   CALL("cuCtxSetCurrent");
   if (context != nullptr && !lives("context", context)) return INVALID_CONTEXT;
@@ -186,7 +193,7 @@ API int cuStreamSynchronize(void* handle) {
   stream->wait();
   return stickyError;
 }
-API int cuEventCreate(void** event, unsigned) { CALL("cuEventCreate"); CONTEXT; *event = born("event", new Event); return OK; }
+API int cuEventCreate(void** event, unsigned) { CALL("cuEventCreate"); CONTEXT; *event = born("event", new Event{currentContext}); return OK; }
 API int cuEventDestroy_v2(void* handle) {
   CALL("cuEventDestroy_v2");
   if (!lives("event", handle)) return INVALID_HANDLE;
@@ -199,6 +206,7 @@ API int cuEventRecord(void* handle, void* where) {
   Stream* stream = streamOf(where);
   if (!lives("event", handle) || stream == nullptr) return INVALID_HANDLE;
   Event* event = (Event*)handle;
+  if (event->context != stream->context) return INVALID_HANDLE;
   event->stream = stream;
   stream->push([time = event->time] {
     *time = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count();
