@@ -135,7 +135,8 @@ function multiply(gpu: MatmulHost, dtype: DType, call: Call, fusion: Fusion | nu
       }
       if (product !== null) {
         product.run();
-        if (copies.length === 0) ready.set(call, { product, fusion, tf32 });
+        // What cannot be fused at one address may be at the next.
+        if (copies.length === 0 && product.fused === (fusion !== null)) ready.set(call, { product, fusion, tf32 });
         return product.fused;
       }
       const blas = gpu.cublas;

@@ -17,6 +17,7 @@ static void put(Half& to, float x) {
   const uint16_t sign = __builtin_signbit(x) ? 0x8000 : 0;
   const float a = __builtin_fabsf(x);
   if (x != x) { to.bits = sign | 0x7e00; return; }
+  if (a == 0) { to.bits = sign; return; }
   if (a >= 65520.0f) { to.bits = sign | 0x7c00; return; }
   int exponent;
   __builtin_frexpf(a, &exponent);
