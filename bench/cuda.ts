@@ -34,7 +34,7 @@ function main(): void {
     const others = Object.entries(peers).filter(([, times]) => times[name] !== undefined)
       .map(([library, times]) => `${library} ${micro(times[name]!)}`).join(", ");
     console.log(
-      `${name.padEnd(20)} ${micro(seconds).padStart(14)}   ${measure}${others === "" ? "" : `   (${others})`}`,
+      `${name.padEnd(24)} ${micro(seconds).padStart(14)}   ${measure}${others === "" ? "" : `   (${others})`}`,
     );
   };
 
@@ -64,7 +64,22 @@ function main(): void {
     const seconds = time(gpu, () => compute(tnp.matmul(a, b)));
     const direct = cublasTime(gpu, dtype, a, b);
     const share = direct === null ? "" : `, ${(direct / seconds * 100).toFixed(0)} % of cuBLAS called directly`;
-    print(`matmul ${dtype}`, seconds, `${(2 * matrix ** 3 / seconds / 1e12).toFixed(2)} TFLOP/s${share}`);
+    const rate = (t: number) => `${(2 * matrix ** 3 / t / 1e12).toFixed(2)} TFLOP/s`;
+    print(`matmul ${dtype}`, seconds, rate(seconds) + share);
+    const bias = filled([matrix], dtype);
+    const layers: Readonly<Record<string, (h: NDArray) => NDArray>> = {
+      "dense": (h) => h,
+      "dense relu": (h) => tnp.where(tnp.greater(h, 0), h, 0) as NDArray,
+      "dense gelu": (h) =>
+        h.mul(0.5).mul(tnp.tanh(h.add(tnp.power(h, 3).mul(0.044715)).mul(Math.sqrt(2 / Math.PI))).add(1)) as NDArray,
+      // Keeps NaN, which the library's ReLU does not: a kernel of its own.
+      "dense maximum": (h) => tnp.maximum(h, 0) as NDArray,
+    };
+    for (const [name, activation] of Object.entries(layers)) {
+      const t = time(gpu, () => compute(activation(tnp.matmul(a, b).add(bias) as NDArray)));
+      const alone = direct === null ? "" : `, ${(direct / t * 100).toFixed(0)} % of cuBLAS's product alone`;
+      print(`${name} ${dtype}`, t, rate(t) + alone);
+    }
   }
 
   const [px, py] = [filled([rows, 32]), filled([rows, 2])];

@@ -32,6 +32,8 @@ try:
     s = torch.rand(n // 1024, 1024, device="cuda")
     a, b = torch.rand(m, m, device="cuda"), torch.rand(m, m, device="cuda")
     ha, hb = a.bfloat16(), b.bfloat16()
+    c, hc = torch.rand(m, device="cuda"), torch.rand(m, device="cuda", dtype=torch.bfloat16)
+    relu, gelu = torch.nn.functional.relu, lambda h: torch.nn.functional.gelu(h, approximate="tanh")
     sigmoid, chain = torch.compile(lambda x: 1 / (1 + torch.exp(-x))), torch.compile(lambda d: torch.sqrt(d * d + 1) * 0.5 - d)
     px, py = torch.randn(rows, 32, device="cuda"), torch.randn(rows, 2, device="cuda")
     w = [torch.randn(*z, device="cuda", requires_grad=True) for z in [(32, 64), (64,), (64, 2)]]
@@ -43,6 +45,11 @@ try:
         "add": median(lambda: x + y, wait), "sigmoid": median(lambda: sigmoid(x), wait), "chain": median(lambda: chain(d), wait),
         "sum": median(lambda: x.sum(), wait), "sum rows": median(lambda: s.sum(1), wait), "sum columns": median(lambda: s.sum(0), wait),
         "matmul float32": median(lambda: a @ b, wait), "matmul bfloat16": median(lambda: ha @ hb, wait),
+        "dense float32": median(lambda: torch.addmm(c, a, b), wait), "dense bfloat16": median(lambda: torch.addmm(hc, ha, hb), wait),
+        "dense relu float32": median(lambda: relu(torch.addmm(c, a, b)), wait),
+        "dense relu bfloat16": median(lambda: relu(torch.addmm(hc, ha, hb)), wait),
+        "dense gelu float32": median(lambda: gelu(torch.addmm(c, a, b)), wait),
+        "dense gelu bfloat16": median(lambda: gelu(torch.addmm(hc, ha, hb)), wait),
         "gradient": median(lambda: step(px, py), wait), "gradient compiled": median(lambda: compiled(px, py), wait),
     }
 except Exception as e: print(f"torch: {e}", file=sys.stderr)

@@ -141,6 +141,13 @@ if (gpu === null) {
       other.release();
     });
 
+    test("is not touched by arrays that outlive a close", () => {
+      const old = device.allocate(64);
+      device.close();
+      old.release();
+      assert.equal(onGpu(() => tnp.sum(tnp.ones([10])).item()), 10);
+    });
+
     test("running out names what is live, and the device goes on", () => {
       const half = Math.floor(device.totalMemory * 0.6);
       const first = device.allocate(half);
@@ -189,7 +196,9 @@ if (gpu === null) {
       if (emulator === null) return assert.ok(realGpu);
       const ended = await runChild("../../bench/cuda.ts", { BENCH_DRY: "1", PYTHON: "none" });
       assert.equal(ended.code, 0, ended.err);
-      for (const name of ["copy", "sum columns", "matmul bfloat16", "gradient compiled", "launch"]) {
+      for (
+        const name of ["copy", "sum columns", "matmul bfloat16", "dense relu float32", "gradient compiled", "launch"]
+      ) {
         assert.match(ended.out, new RegExp(`^${name} +[\\d.]+ us`, "m"));
       }
     });

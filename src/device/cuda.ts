@@ -245,7 +245,7 @@ export class CudaDevice implements RoutineHost {
     attempt(() => peer.close());
     attempt(() => this.#cublasLt?.[Symbol.dispose]());
     attempt(() => this.#cublas?.[Symbol.dispose]());
-    attempt(() => memory.trim());
+    attempt(() => memory.close());
     for (const module of modules) attempt(() => driver.check("cuModuleUnload", f.cuModuleUnload(module)));
     attempt(() => driver.check("cuStreamDestroy_v2", f.cuStreamDestroy_v2(stream)));
     attempt(() => driver.check("cuDevicePrimaryCtxRelease_v2", f.cuDevicePrimaryCtxRelease_v2(this.#device)));

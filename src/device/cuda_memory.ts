@@ -82,6 +82,8 @@ export class CudaMemory {
   /** Called with the error of a block that could not be given back. */
   readonly #failed: (error: NativeError) => void;
   readonly #collected: FinalizationRegistry<Block>;
+  /** Whether the stream is gone: blocks that are given back, or collected, afterwards went with the device. */
+  #closed = false;
   #live = 0;
   #peak = 0;
   #count = 0;
@@ -138,6 +140,12 @@ export class CudaMemory {
     }
   }
 
+  /** Gives what is not in use back for the last time. */
+  close(): void {
+    this.#closed = true;
+    this.trim();
+  }
+
   stats(): MemoryStats {
     let cached = this.#keptBytes;
     if (this.#pool !== null) {
@@ -183,6 +191,7 @@ export class CudaMemory {
     this.#count--;
     if (address === 0) return;
     block.address = 0;
+    if (this.#closed) return;
     if (this.#pool !== null) return this.#free(address);
     // One stream: what uses the block next comes after what used it last.
     const size = this.#sizeOf(byteLength);

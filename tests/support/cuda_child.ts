@@ -26,7 +26,18 @@ if (process.env["CUDA_CHILD"] === "missing") {
     console.log(close && cpu!.length === gpu!.length ? "right" : `wrong: ${cpu!.join()} and ${gpu!.join()}`);
     closeCuda();
     const emulator = openEmulator(process.env["TNP_CUDA"]!);
-    const kinds = ["stream", "event", "module", "function", "context", "cublas", "program"];
+    const kinds = [
+      "stream",
+      "event",
+      "module",
+      "function",
+      "context",
+      "cublas",
+      "cublasLt",
+      "ltDesc",
+      "ltLayout",
+      "program",
+    ];
     const left = kinds.filter((kind) => emulator.live(kind) > 0).map((kind) => `${emulator.live(kind)} ${kind}`);
     if (emulator.blocks() > 0) left.push(`${emulator.blocks()} blocks`);
     console.log(left.length === 0 ? "nothing left" : left.join(", "));
