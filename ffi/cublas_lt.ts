@@ -130,8 +130,24 @@ export interface LtProblem {
   readonly b: LtMatrix & { readonly transposed: boolean };
   readonly d: LtMatrix;
   readonly activation: Activation;
-  /** Whether a vector over the rows of D is added; its stride from one matrix of the batch to the next. */
-  readonly bias: { readonly step: number } | null;
+  /** A packed vector over the rows of D that is added first, or null. */
+  readonly bias: LtBias | null;
+}
+
+/** A vector for each matrix of a batch. */
+export interface LtBias {
+  /** Elements from one vector to the next; 0 repeats one. */
+  readonly step: number;
+  /** The address it has now; later ones must be aligned as well. The heuristic may look at it. */
+  readonly address: number;
+  /** As of matrices. */
+  readonly alignment: number;
+}
+
+/** An algorithm of the library, and the bytes of device memory that it needs. */
+interface Algorithm {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly workspace: number;
 }
 
 /** cublasLt in the current context. */
@@ -173,7 +189,10 @@ export class CublasLt implements Disposable {
     // No activation and a bias is the bias alone.
     const activated = bias !== null && activation === "none" ? 0 : EPILOGUE[activation];
     set(DESC.epilogue, activated | (bias === null ? 0 : BIAS), 4);
-    if (bias !== null && bias.step !== 0) set(DESC.biasStep, bias.step, 8);
+    if (bias !== null) {
+      set(DESC.bias, bias.address, 8);
+      if (bias.step !== 0) set(DESC.biasStep, bias.step, 8);
+    }
     const layouts = [a, b, d].map((x) => {
       const layout = create(
         f,
@@ -190,19 +209,17 @@ export class CublasLt implements Disposable {
       }
       return layout;
     }) as [Address, Address, Address];
-    const found = this.#choose(problem, desc, layouts, workspace);
-    if (found === null) return null;
-    const plan = new LtPlan(f, this.#handle, desc, layouts, found.algorithm, found.workspace, dtype, undo.move());
-    return plan;
+    const algorithm = this.#choose(problem, desc, layouts, workspace);
+    return algorithm === null ? null : new LtPlan(f, this.#handle, problem, desc, layouts, algorithm, undo.move());
   }
 
   /** Asks for the best algorithm; null where there is none. */
   #choose(
-    { a, b, d }: LtProblem,
+    { a, b, d, bias }: LtProblem,
     desc: Address,
     [aLayout, bLayout, dLayout]: readonly [Address, Address, Address],
     workspace: number,
-  ): { readonly algorithm: Uint8Array<ArrayBuffer>; readonly workspace: number } | null {
+  ): Algorithm | null {
     const { symbols: f } = this.#library;
     using cleanup = new DisposableStack();
     const preference = create(f, "cublasLtMatmulPreferenceCreate");
@@ -212,8 +229,10 @@ export class CublasLt implements Disposable {
     set(PREFERENCE.workspace, workspace, 8);
     set(PREFERENCE.alignmentA, a.alignment, 4);
     set(PREFERENCE.alignmentB, b.alignment, 4);
-    set(PREFERENCE.alignmentC, d.alignment, 4);
-    set(PREFERENCE.alignmentD, d.alignment, 4);
+    // What is read and written at the end, the bias among it.
+    const alignment = Math.min(d.alignment, bias?.alignment ?? d.alignment);
+    set(PREFERENCE.alignmentC, alignment, 4);
+    set(PREFERENCE.alignmentD, alignment, 4);
     const result = new BigUint64Array(new ArrayBuffer(RESULT_BYTES)), bytes = new Uint8Array(result.buffer);
     const count = new Int32Array(new ArrayBuffer(64));
     const code = f.cublasLtMatmulAlgoGetHeuristic(
@@ -232,7 +251,7 @@ export class CublasLt implements Disposable {
     check(f, "cublasLtMatmulAlgoGetHeuristic", code);
     const state = Number(result[ALGORITHM_BYTES / 8 + 1]! & 0xffffffffn);
     if (count[0] === 0 || state !== 0) return null;
-    return { algorithm: bytes.slice(0, ALGORITHM_BYTES), workspace: Number(result[ALGORITHM_BYTES / 8]) };
+    return { bytes: bytes.slice(0, ALGORITHM_BYTES), workspace: Number(result[ALGORITHM_BYTES / 8]) };
   }
 
   /** Gives back the handle and closes the library. Plans must be disposed before. */
@@ -259,26 +278,25 @@ export class LtPlan implements Disposable {
   readonly #handle: Address;
   readonly #desc: Address;
   readonly #layouts: readonly [Address, Address, Address];
-  readonly #algorithm: Uint8Array<ArrayBuffer>;
+  readonly #algorithm: Algorithm;
   readonly #algorithmAt: Address;
+  /** Holds the factors of the product and of what was there. */
+  readonly #scratch = new Scratch(2);
   readonly #one: Address;
   readonly #zero: Address;
-  /** Holds the two numbers. */
-  readonly #scratch = new Scratch(2);
   readonly #handles: DisposableStack;
   readonly #pointer = new BigUint64Array(new ArrayBuffer(8));
   readonly #eight = native(8);
   readonly #size: Address;
-  #bias = 0;
+  #bias: number;
 
   constructor(
     f: Functions,
     handle: Address,
+    { dtype, bias }: LtProblem,
     desc: Address,
     layouts: readonly [Address, Address, Address],
-    algorithm: Uint8Array<ArrayBuffer>,
-    workspace: number,
-    dtype: BlasDType,
+    algorithm: Algorithm,
     handles: DisposableStack,
   ) {
     this.#f = f;
@@ -286,12 +304,13 @@ export class LtPlan implements Disposable {
     this.#desc = desc;
     this.#layouts = layouts;
     this.#algorithm = algorithm;
-    this.#algorithmAt = native(addressOf(this.#algorithm));
-    this.workspace = workspace;
-    this.#size = native(workspace);
+    this.#algorithmAt = native(addressOf(this.#algorithm.bytes));
+    this.workspace = algorithm.workspace;
+    this.#size = native(algorithm.workspace);
     const single = dtype !== "float64" && dtype !== "complex128";
     this.#one = this.#scratch.scalar(single, 1);
     this.#zero = this.#scratch.scalar(single, 0);
+    this.#bias = bias?.address ?? 0;
     this.#handles = handles;
     created("product");
   }

@@ -218,6 +218,9 @@ if (gpu !== null && emulator !== null) {
       same(() => make().add(integers([3, 1, 8])), "a bias each");
       same(() => tnp.matmul(integers([2, 3, 4, 5]), integers([3, 5, 8])).add(integers([2, 1, 1, 8])), "two axes");
       same(() => tnp.matmul(integers([2, 3, 4, 5]), integers([5, 8])).add(integers([8])), "one weight");
+      same(() => tnp.matmul(integers([3, 4, 5]), integers([5, 8])).add(integers([3, 1, 8])), "one weight, a bias each");
+      same(() => make().add(integers([3, 1, 8]).at("::-1")), "biases backwards");
+      same(() => make().add(integers([3, 1, 9]).at(":", ":", ":8")), "biases out of step");
     });
     test("also with numbers that change from call to call", () => {
       const h = layer("float32");

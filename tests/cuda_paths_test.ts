@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import process from "node:process";
 import { describe, test } from "node:test";
+import { CublasLt, cublasLtSpec } from "../ffi/cublas_lt.ts";
 import { cudaFolders, orderByMajor } from "../ffi/cuda_paths.ts";
 import { platform } from "../ffi/runtime.ts";
 
@@ -64,4 +65,30 @@ test("orderByMajor() puts what a driver can serve first", () => {
   assert.deepEqual(orderByMajor(names, 0), names);
   assert.deepEqual(orderByMajor(names, 13), names);
   assert.deepEqual(orderByMajor(names, 12), [names[1], names[2], names[3], names[0]]);
+});
+
+describe("cublasLtSpec()", () => {
+  test("looks beside cuBLAS where that is named, and for what the driver can serve first", () => {
+    const folder = join(tmpdir(), "cuda", "lib64");
+    for (const named of [folder, join(folder, "libcublas.so.12")]) {
+      withEnv({ TNP_CUBLAS: named, TNP_CUBLASLT: "" }, () => {
+        const spec = cublasLtSpec(12);
+        assert.equal(spec.env, "TNP_CUBLASLT");
+        assert.ok(spec.folders!.slice(0, 2).includes(folder), spec.folders!.join());
+        assert.deepEqual(
+          spec.names.linux,
+          ["12", "11", "", "13"].map((major) => `libcublasLt.so${major && `.${major}`}`),
+        );
+      });
+    }
+  });
+
+  test("is hidden along with cuBLAS, unless it is named itself", () => {
+    withEnv({ TNP_CUBLAS: "none", TNP_CUBLASLT: "" }, () => {
+      assert.throws(() => new CublasLt(), /cublasLt: .*(hidden by TNP_CUBLAS=none|native code)/s);
+    });
+    withEnv({ TNP_CUBLAS: "none", TNP_CUBLASLT: "/nowhere/libcublasLt.so.12" }, () => {
+      assert.throws(() => new CublasLt(), /cublasLt: (?!hidden)/);
+    });
+  });
 });

@@ -250,6 +250,28 @@ test("matmul takes views, broadcasts batches and fuses epilogues", () => {
   assert.deepEqual(numbers(op.add(op.matmul(array([], [2, 0]), array([], [0, 2])), num(a, 3)).hold()), [3, 3, 3, 3]);
 });
 
+test("an epilogue of a matmul may branch and meet again", () => {
+  const relu = (h: Node) => op.where(op.less(num(h, 0), h), h, num(h, 0));
+  const both = (h: Node) => op.neg(op.reshape(op.add(op.mul(op.tanh(h), op.neg(h)), op.abs(h)), [2, 1, 2]));
+  const a = array([1, 2, 3, -4], [2, 2]), b = array([1, -1, 0.5, 1], [2, 2]), v = array([1, -3], [2]);
+  const h = (x: Node, y: Node, z: Node) => op.add(op.matmul(x, y), z);
+  near(numbers(relu(h(a, b, v)).hold()), [3, 0, 2, 0]);
+  const want = [3, -2, 2, -10].map((x) => Math.tanh(x) * x - Math.abs(x));
+  near(numbers(both(h(a, b, v)).hold()), want);
+  const blanks = () => h(blank([2, 2]), blank([2, 2]), blank([2]));
+  assert.deepEqual(launches(relu(blanks())), ["matmul"]);
+  assert.deepEqual(launches(both(blanks())), ["matmul"]);
+  // What is asked for, moved in one branch, or reduced on the way is stored.
+  const asked = blanks();
+  assert.deepEqual(launches(relu(asked), asked), ["matmul", "map"]);
+  const turned = blanks();
+  assert.deepEqual(launches(op.add(turned, op.transpose(turned, [1, 0]))), ["matmul", "map"]);
+  const moved = blanks();
+  assert.deepEqual(launches(op.add(op.tanh(moved), op.reshape(op.reshape(moved, [4]), [2, 2]))), ["matmul", "map"]);
+  const reduced = blanks();
+  assert.deepEqual(launches(op.sub(reduced, op.reshape(op.sum(reduced, [1]), [2, 1]))), ["matmul", "reduce", "map"]);
+});
+
 test("an epilogue sees a matmul's result in another shape", () => {
   const x = array(range(12), [2, 3, 2]), w = array(range(4), [2, 2]);
   const dense = (x: Node, w: Node, b: Node) =>

@@ -3,7 +3,7 @@
  * @module
  */
 import { type BlasDType, cudaType } from "../../ffi/cublas.ts";
-import type { CublasLt, LtMatrix, LtPlan } from "../../ffi/cublas_lt.ts";
+import type { CublasLt, LtBias, LtMatrix, LtPlan, LtProblem } from "../../ffi/cublas_lt.ts";
 import { native } from "../../ffi/mem.ts";
 import type { Address } from "../../ffi/types.ts";
 import { debug } from "../base/debug.ts";
@@ -84,17 +84,22 @@ export class LtProducts implements Disposable {
     const last = batch.length - 1, loops = batch.slice(0, -1);
     const place = (arg: ArrayArg, i: number): Place => ({ arg, steps: steps[i]!.slice(0, -1) });
     const places = [place(a.arg, 0), place(b.arg, 1), place(out.arg, 2)];
-    let bias: { readonly step: number } | null = null;
+    let biasStep = 0;
     if (fusion !== null && fusion.bias !== null) {
       const arg = operands[fusion.bias]!;
       if (arg.buffer === null || !isRow(arg, m, n) || z.transposed) return null;
-      bias = { step: steps[3 + fusion.bias]![last] ?? 0 };
+      biasStep = steps[3 + fusion.bias]![last] ?? 0;
       places.push(place(arg, 3 + fusion.bias));
     }
     const addressOf = ({ arg }: Place) => cudaOf(arg.buffer, this.#gpu).address + arg.offset * itemsize;
     const alignments = () => places.map((p) => alignmentOf([addressOf(p), ...p.steps.map((s) => s * itemsize)]));
     const aligned = alignments();
-    if (bias !== null && (aligned[3]! < BIAS_ALIGNED || bias.step * itemsize % BIAS_ALIGNED !== 0)) return null;
+    let bias: LtBias | null = null;
+    if (places.length > 3) {
+      bias = { step: biasStep, address: addressOf(places[3]!), alignment: aligned[3]! };
+      const stepped = biasStep >= 0 && biasStep * itemsize % BIAS_ALIGNED === 0;
+      if (bias.alignment < BIAS_ALIGNED || !stepped) return null;
+    }
     const matrix = (
       layout: Layout,
       rows: number,
@@ -141,13 +146,12 @@ export class LtProducts implements Disposable {
   }
 
   /** A kept plan, or a new one; null where the library has none. */
-  #find(problem: Parameters<CublasLt["plan"]>[0]): LtPlan | null {
+  #find(problem: LtProblem): LtPlan | null {
     const { dtype, tf32, batch, a, b, d, activation, bias } = problem;
     const text = (x: LtMatrix & { readonly transposed?: boolean }) =>
       `${x.rows}x${x.columns}/${x.lead},${x.step}@${x.alignment}${x.transposed === true ? "t" : ""}`;
-    const key = `${dtype}${tf32 ? "t" : ""} ${batch} ${text(a)} ${text(b)} ${text(d)} ${activation} ${
-      bias?.step ?? ""
-    }`;
+    const vector = bias === null ? "" : `+${bias.step}@${bias.alignment}`;
+    const key = `${dtype}${tf32 ? "t" : ""} ${batch} ${text(a)} ${text(b)} ${text(d)}${vector} ${activation}`;
     let plan = this.#plans.get(key);
     if (plan === undefined) {
       plan = this.#plan(problem);
@@ -159,7 +163,7 @@ export class LtProducts implements Disposable {
   }
 
   /** A new plan, and the workspace for it. */
-  #plan(problem: Parameters<CublasLt["plan"]>[0]): LtPlan | null {
+  #plan(problem: LtProblem): LtPlan | null {
     const plan = this.#library.plan(problem, this.#limit);
     if (plan === null || plan.workspace === 0 || this.#workspace !== null) return plan;
     try {

@@ -2,7 +2,7 @@
  * The routine `matmul` on a GPU: cublasLt with what follows the product, else cuBLAS, else a generated kernel.
  * @module
  */
-import { type BlasDType, type BlasMatrix, type Cublas } from "../../ffi/cublas.ts";
+import type { BlasDType, BlasMatrix, Cublas } from "../../ffi/cublas.ts";
 import { native } from "../../ffi/mem.ts";
 import { renderMatmul } from "../../kernels/cuda.ts";
 import type { Routine } from "../../kernels/kernel.ts";

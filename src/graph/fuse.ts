@@ -198,9 +198,11 @@ function meeting(end: GNode, routine: boolean, limit: number, stays: (n: GNode) 
     let node: GNode | null = null;
     for (const n of pending) if (node === null || n.id < node.id) node = n;
     const { role, size, consumers } = node!;
-    if (pending.size === 1 && role === "map") return { node: node!, between, maps };
+    const alone = pending.size === 1;
+    if (alone && role === "map") return { node: node!, between, maps };
+    // A move in one branch alone would have what comes before it computed at two places.
     const passes = role === "view"
-      ? routine ? keepsOrder(node!) : keepsPlaces(node!)
+      ? alone && (routine ? keepsOrder(node!) : keepsPlaces(node!))
       : role === "map" && routine && size === end.size && ++maps <= limit;
     if (!passes || stays(node!)) return null;
     between.push(node!);

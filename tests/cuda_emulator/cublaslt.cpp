@@ -151,6 +151,7 @@ API int cublasLtMatmulAlgoGetHeuristic(
     fprintf(stderr, "emulator: the matrices of a product do not fit\n");
     return BLAS_INVALID_VALUE;
   }
+  if ((product.epilogue & 4) && (product.bias == 0 || product.bias % wanted.alignment[3] != 0)) return BLAS_INVALID_VALUE;
   for (uint32_t alignment : wanted.alignment) if (alignment < ltItemsize(x.type) || (alignment & (alignment - 1)) != 0) return BLAS_NOT_SUPPORTED;
   if (!ltSupports(product, x.type)) return BLAS_NOT_SUPPORTED;
   // Long sums are split where there is room for their parts.
@@ -229,7 +230,7 @@ API int cublasLtMatmul(
   };
   if (product.epilogue & 4) {
     const size_t size = ((x.batch - 1) * product.biasStep + shape.m) * ltItemsize(x.type);
-    used.push_back({"the bias", product.bias, size, 16});
+    used.push_back({"the bias", product.bias, size, algorithm->alignment[3] > 16 ? algorithm->alignment[3] : 16});
   }
   if (algorithm->workspace > 0) {
     if (workspaceSize < algorithm->workspace) return BLAS_INVALID_VALUE;
