@@ -7,7 +7,7 @@
  */
 export { planReduce, type ReducePlan, type ReduceVariant, renderReduce } from "./cuda_reduce.ts";
 export { planScan, renderScan, type ScanPlan, type ScanVariant } from "./cuda_scan.ts";
-export { renderMap, vectorWidth } from "./cuda_map.ts";
+export { mapUnroll, renderMap, vectorHead, vectorWidth } from "./cuda_map.ts";
 export { atomicOf, indexOperands, renderScatter, type ScatterVariant, SERIAL_ROWS } from "./cuda_scatter.ts";
 export { renderMatmul, renderSearch, renderSortMerge, renderSortTile, SORT_TILE } from "./cuda_sort.ts";
 export { BLOCK, type CudaSource } from "./cuda_text.ts";

@@ -1,6 +1,6 @@
 /**
- * Sorting in CUDA: stable merge sort of rows, and binary search. Values order as in NumPy: -0 equals 0, NaN comes last, complex numbers
- * lexicographically in four groups of NaN.
+ * Sorting in CUDA: stable merge sort of rows, for short ones and complex numbers (`cuda_radix.ts` has the others), and binary search.
+ * Values order as in NumPy: -0 equals 0, NaN comes last, complex numbers lexicographically in four groups of NaN.
  *
  * - `tile`: a block sorts a tile of `SORT_TILE` values of a row, with their positions if these are wanted.
  * - `merge`: each value finds its place among its own run and its neighbour.
@@ -42,8 +42,14 @@ INLINE bool less(T x, T y) {
 }`;
 }
 
-function source(title: string, dtype: DType, fields: readonly (readonly [string, string])[], body: string): CudaSource {
-  const text = `${order(dtype)}
+/** A source without a `Kernel`: declarations, the fields of its arguments, and what each of its threads does. */
+export function staticSource(
+  title: string,
+  declarations: string,
+  fields: readonly (readonly [type: string, name: string])[],
+  body: string,
+): CudaSource {
+  const text = `${declarations}
 struct Args {
 ${fields.map(([type, name]) => `  ${type}${name};`).join("\n")}
 };
@@ -59,9 +65,9 @@ ${body}
 
 /** The first pass: rows of `n` values at strides into dense runs of a tile each. */
 export function renderSortTile(dtype: DType, positions: boolean): CudaSource {
-  return source(
+  return staticSource(
     `sort tiles of ${dtype}`,
-    dtype,
+    order(dtype),
     [
       ["i64 ", "n"],
       ["i64 ", "rows"],
@@ -105,10 +111,10 @@ ${positions ? "      a.order[row * a.n + first + i] = (u32)first + from[i];\n" :
 }
 
 /** A pass that merges runs of `width` values of each row into runs twice as long. */
-export function renderSortMerge(dtype: DType, positions: boolean): CudaSource {
-  return source(
+export function renderSortMerge(dtype: DType, positions: boolean, wide: boolean): CudaSource {
+  return staticSource(
     `merge sorted runs of ${dtype}`,
-    dtype,
+    `${order(dtype)}\ntypedef ${wide ? "i64" : "i32"} ix;`,
     [
       ["i64 ", "n"],
       ["i64 ", "count"],
@@ -118,25 +124,26 @@ export function renderSortMerge(dtype: DType, positions: boolean): CudaSource {
       ["T *", "y"],
       ["u32 *", "to"],
     ],
-    `  const i64 step = (i64)gridDim.x * blockDim.x;
-  for (i64 g = (i64)blockIdx.x * blockDim.x + threadIdx.x; g < a.count; g += step) {
-    const i64 row = g / a.n, i = g - row * a.n;
-    const T *x = a.x + row * a.n;
-    const i64 run = i / a.width, first = run / 2 * 2 * a.width;
+    `  const ix n = (ix)a.n, count = (ix)a.count, width = (ix)a.width;
+  const ix step = (ix)gridDim.x * blockDim.x;
+  for (ix g = (ix)blockIdx.x * blockDim.x + threadIdx.x; g < count; g += step) {
+    const ix row = g / n, i = g - row * n;
+    const T *x = a.x + row * n;
+    const ix run = i / width, first = run / 2 * 2 * width;
     const bool right = run & 1;
-    i64 low = right ? first : first + a.width, high = low + a.width;
-    if (low > a.n) low = a.n;
-    if (high > a.n) high = a.n;
-    const i64 other = low;
+    ix low = right ? first : first + width, high = low + width;
+    if (low > n) low = n;
+    if (high > n) high = n;
+    const ix other = low;
     const T value = x[i];
     // The left run comes first among equals.
     while (low < high) {
-      const i64 middle = (low + high) >> 1;
+      const ix middle = (low + high) >> 1;
       const bool before = right ? !less(value, x[middle]) : less(x[middle], value);
       if (before) low = middle + 1;
       else high = middle;
     }
-    const i64 at = row * a.n + first + (i - run * a.width) + (low - other);
+    const ix at = row * n + first + (i - run * width) + (low - other);
     a.y[at] = value;
 ${positions ? "    a.to[at] = a.from[g];\n" : ""}  }`,
   );
@@ -144,9 +151,9 @@ ${positions ? "    a.to[at] = a.from[g];\n" : ""}  }`,
 
 /** Positions of values in a sorted vector, with strides; `right` after equal ones. */
 export function renderSearch(dtype: DType, right: boolean): CudaSource {
-  return source(
+  return staticSource(
     `searchsorted of ${dtype}`,
-    dtype,
+    order(dtype),
     [
       ["i64 ", "n"],
       ["i64 ", "count"],

@@ -69,7 +69,8 @@ export class CudaText implements Dialect {
   readonly extras: string[] = [];
   /** Declarations of the struct's variant fields. */
   readonly #fields: string[] = [];
-  #vector = 0;
+  /** Where loads were already made: the text of a component of an operand. */
+  #loaded: ((operand: number, component: number) => string | null) | null = null;
 
   constructor(kernel: Kernel, wide: boolean) {
     this.k = prepare(kernel);
@@ -105,15 +106,11 @@ export class CudaText implements Dialect {
       case "load":
       case "gather": {
         const { operand, component } = e.arg as LoadArg;
+        const loaded = this.#loaded?.(operand, component) ?? null;
+        if (loaded !== null) return this.value(e.dtype, loaded);
         const at = [point.operand(operand), ...e.src.map((s, j) => `(ix)${text(s)} * x${operand}g${j}`)];
         if (component) at.push("1");
         const sum = at.filter((t) => t !== "0").join(" + ") || "0";
-        if (this.#vector > 0 && this.operands[operand]!.access === "unit") {
-          return this.value(
-            e.dtype,
-            `v${operand}.v[${this.operands[operand]!.components} * j${component ? " + 1" : ""}]`,
-          );
-        }
         return this.value(e.dtype, `a.x${operand}[${sum}]`);
       }
       default:
@@ -129,11 +126,11 @@ export class CudaText implements Dialect {
     return `const ${cType(dtype)} ${name} = ${value};`;
   }
 
-  /** Loads of unit operands come from vectors of `n` elements at `j` inside `write`. */
-  vectors(n: number, write: () => void): void {
-    this.#vector = n;
+  /** Loads inside `write` come from where `text` says, unless it gives null. */
+  loadedFrom(text: (operand: number, component: number) => string | null, write: () => void): void {
+    this.#loaded = text;
     write();
-    this.#vector = 0;
+    this.#loaded = null;
   }
 
   /** A value from memory. */
@@ -239,17 +236,17 @@ export class CudaText implements Dialect {
 
   // Indices
 
-  /** Takes a linear index apart into `i<d>` of some loops; needs `divisors` of them. */
-  decompose(loops: readonly number[], linear: string): void {
+  /** Takes a linear index apart into `i<d>` of some loops, of `sizes` or `n<d>`; needs `divisors` of them. */
+  decompose(loops: readonly number[], linear: string, sizes: Readonly<Record<number, string>> = {}): void {
     const { out } = this;
     if (loops.length === 0) return;
     let rest = linear;
     for (const d of loops.slice(1).reverse()) {
-      const q = this.emitter.name("q");
+      const q = this.emitter.name("q"), n = sizes[d] ?? `n${d}`;
       out.line(
-        `const ix ${q} = ${this.wide ? `(ix)((u64)${rest} / (u64)n${d})` : `fast_div(${rest}, a.m${d}, a.h${d})`};`,
+        `const ix ${q} = ${this.wide ? `(ix)((u64)${rest} / (u64)${n})` : `fast_div(${rest}, a.m${d}, a.h${d})`};`,
       );
-      out.line(`const ix i${d} = ${rest} - ${q} * n${d};`);
+      out.line(`const ix i${d} = ${rest} - ${q} * ${n};`);
       rest = q;
     }
     out.line(`const ix i${loops[0]} = ${rest};`);

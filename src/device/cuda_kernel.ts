@@ -8,6 +8,7 @@ import {
   BLOCK,
   type CudaSource,
   indexOperands,
+  mapUnroll,
   planReduce,
   planScan,
   renderMap,
@@ -15,6 +16,7 @@ import {
   renderScan,
   renderScatter,
   SERIAL_ROWS,
+  vectorHead,
   vectorWidth,
 } from "../../kernels/cuda.ts";
 import { blockLayout, type Kernel } from "../../kernels/kernel.ts";
@@ -108,6 +110,8 @@ export class CudaKernel {
   readonly #layout: ReturnType<typeof blockLayout>;
   readonly #itemsizes: readonly number[];
   readonly #vector: number;
+  readonly #unroll: number;
+  readonly #scalarUnroll: number;
   readonly #programs = new Map<string, CudaProgram>();
   #index: Set<number> | null = null;
   readonly #addresses: number[];
@@ -118,6 +122,8 @@ export class CudaKernel {
     this.#layout = blockLayout(kernel);
     this.#itemsizes = [...kernel.operands, ...kernel.outputs].map((o) => dtypes[o.dtype].itemsize * o.components);
     this.#vector = vectorWidth(kernel);
+    this.#unroll = mapUnroll(kernel, this.#vector);
+    this.#scalarUnroll = mapUnroll(kernel, 1);
     this.#addresses = this.#itemsizes.map(() => 0);
   }
 
@@ -147,19 +153,22 @@ export class CudaKernel {
   }
 
   #map(launch: Launch, points: number, wide: boolean): void {
-    const width = this.#vector > 1 && points >= this.#vector && this.#aligned(this.#vector) ? this.#vector : 1;
-    const program = this.#program(`${width}`, wide, launch, () => renderMap(this.#kernel, wide, width));
+    const k = this.#kernel, { sizes, operands, outputs } = launch;
+    const strides = (i: number) => (operands[i] ?? outputs[i - operands.length]!).strides;
+    const head = this.#vector > 1 ? vectorHead(k, this.#vector, sizes, this.#addresses, strides) : null;
+    const width = head === null ? 1 : this.#vector;
+    const program = this.#program(`${width}`, wide, launch, () => renderMap(k, wide, width));
     program.set("count", points);
-    program.launch(Math.ceil(points / width));
-  }
-
-  /** Whether vectors of so many elements may be read and written at the addresses. */
-  #aligned(width: number): boolean {
-    const { operands, outputs } = this.#kernel;
-    const arrays = [...operands, ...outputs];
-    return arrays.every((o, i) =>
-      "virtual" in o && (o.virtual || o.access !== "unit") || this.#addresses[i]! % (this.#itemsizes[i]! * width) === 0
-    );
+    if (width > 1) {
+      if (k.rank === 1) program.set("head", head!);
+      else {
+        // The last loop goes in groups.
+        for (const [loop, slot] of program.divisors) {
+          if (loop === k.rank - 1) program.block.divisor(slot, sizes[loop]! / width);
+        }
+      }
+    }
+    program.launch(Math.ceil(points / width), BLOCK * (width > 1 ? this.#unroll : this.#scalarUnroll));
   }
 
   #reduce(launch: Launch, wide: boolean): void {
