@@ -9,6 +9,14 @@ export { planReduce, type ReducePlan, type ReduceVariant, renderReduce } from ".
 export { planScan, renderScan, type ScanPlan, type ScanVariant } from "./cuda_scan.ts";
 export { mapUnroll, renderMap, vectorHead, vectorWidth } from "./cuda_map.ts";
 export { atomicOf, indexOperands, renderScatter, type ScatterVariant, SERIAL_ROWS } from "./cuda_scatter.ts";
+export {
+  RADIX_BITS,
+  radixPays,
+  radixTile,
+  renderRadixCount,
+  renderRadixMove,
+  renderRadixOffsets,
+} from "./cuda_radix.ts";
 export { renderMatmul, renderSearch, renderSortMerge, renderSortTile, SORT_TILE } from "./cuda_sort.ts";
 export { BLOCK, type CudaSource } from "./cuda_text.ts";
 

@@ -58,8 +58,9 @@ export function vectorHead(
   if (rank > 1 && sizes[last]! % width !== 0) return null;
   let head: number | null = null;
   for (let i = 0; i < operands.length + outputs.length; i++) {
-    const o = i < operands.length ? operands[i]! : outputs[i - operands.length]!;
-    if ("virtual" in o && !isDense(o)) continue;
+    const operand = operands[i];
+    if (operand !== undefined && !isDense(operand)) continue;
+    const o = operand ?? outputs[i - operands.length]!;
     const bytes = bytesOf(o), past = addresses[i]! / bytes % width;
     if (!Number.isInteger(past) || head !== null && past !== head) return null;
     head = past;

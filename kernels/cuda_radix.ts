@@ -154,7 +154,9 @@ INLINE u32 before_me(u32 own, u32 *sums) {
       ["const u32 *", "totals"],
     ],
     `  __shared__ T values[${tile}];
-${only(`  __shared__ u32 places[${tile}];\n`)}  __shared__ u32 seen[${WARPS}][${DIGITS}], start[${DIGITS}], sums[${WARPS}];
+${
+      only(`  __shared__ u32 places[${tile}];\n`)
+    }  __shared__ u32 seen[${WARPS}][${DIGITS}], start[${DIGITS}], sums[${WARPS}];
   const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, shift = (int)a.shift;
 ${chunks}    T *y = a.y + row * a.n;
 ${

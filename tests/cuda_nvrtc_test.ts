@@ -162,7 +162,7 @@ if (!(nvrtc instanceof Nvrtc)) {
         for (
           const source of [
             renderSortTile(dtype, true),
-            renderSortMerge(dtype, true),
+            renderSortMerge(dtype, true, false),
             renderSearch(dtype, true),
             renderMatmul(dtype),
           ]

@@ -11,14 +11,14 @@ import type { Address } from "../../ffi/types.ts";
 import { BLOCK } from "../../kernels/cuda.ts";
 import type { Kernel, Routine } from "../../kernels/kernel.ts";
 import { debug } from "../base/debug.ts";
-import type { DType } from "../base/dtype.ts";
 import { DeviceError } from "../base/errors.ts";
 import { cubinOf } from "./cuda_compile.ts";
 import { CudaKernel, cudaOf, type CudaProgram } from "./cuda_kernel.ts";
 import { LtProducts } from "./cuda_lt.ts";
 import { type CudaBuffer, CudaMemory } from "./cuda_memory.ts";
 import { PeerEnd } from "./cuda_peer.ts";
-import { cudaRoutine, type RoutineHost, sortRows } from "./cuda_routines.ts";
+import { cudaRoutine, type RoutineHost } from "./cuda_routines.ts";
+import { type SortRows, sortRows } from "./cuda_sorting.ts";
 import { Transfers } from "./cuda_transfer.ts";
 import type { Buffer, Callable, Executable, MemoryStats } from "./device.ts";
 
@@ -192,8 +192,8 @@ export class CudaDevice implements RoutineHost {
     return program;
   }
 
-  sortRows(dtype: DType, rows: number, n: number, x: number, values: CudaBuffer, order: CudaBuffer | null): void {
-    sortRows(this, dtype, rows, n, x, values, order);
+  sortRows(sort: SortRows): void {
+    sortRows(this, sort);
   }
 
   get tf32(): boolean {

@@ -20,7 +20,7 @@ import {
   vectorWidth,
 } from "../../kernels/cuda.ts";
 import { blockLayout, type Kernel } from "../../kernels/kernel.ts";
-import { dtypes } from "../base/dtype.ts";
+import { type DType, dtypes } from "../base/dtype.ts";
 import { DeviceError } from "../base/errors.ts";
 import { ArgumentBlock } from "./cuda_block.ts";
 import { CudaBuffer } from "./cuda_memory.ts";
@@ -37,8 +37,16 @@ export interface Gpu extends Device {
   launch(fn: Address, blocks: number, parameters: Address): void;
   /** The most blocks of a launch that pay: kernels go on in strides. */
   readonly maxBlocks: number;
-  /** Sorts rows of dense values: `values` get them in order, `order` (uint32) the positions they had. */
-  sortRows(dtype: string, rows: number, n: number, x: number, values: CudaBuffer, order: CudaBuffer | null): void;
+  /** Sorts rows of dense values, stably: see `SortRows` in `cuda_sorting.ts`. */
+  sortRows(sort: {
+    readonly dtype: DType;
+    readonly rows: number;
+    readonly n: number;
+    readonly x: number;
+    readonly values: number;
+    readonly order: number;
+    readonly bits?: number;
+  }): void;
 }
 
 /** The GPU memory behind a buffer. @throws DeviceError for one of another device */
@@ -249,7 +257,18 @@ export class CudaKernel {
       first.set("keys", keys.address);
       first.set("order", order.address);
       first.launch(rows);
-      gpu.sortRows("int64", 1, rows, keys.address, sorted, places);
+      // Keys are offsets in the output, none of them negative: their upper bits are alike.
+      const reach = Math.max(1, cudaOf(outputs[0]!.buffer!, gpu).byteLength);
+      const bits = outputs[0]!.strides.every((step) => step >= 0) ? Math.ceil(Math.log2(reach)) : 64;
+      gpu.sortRows({
+        dtype: "int64",
+        rows: 1,
+        n: rows,
+        x: keys.address,
+        values: sorted.address,
+        order: places.address,
+        bits,
+      });
       const apply = program("apply");
       apply.set("keys", sorted.address);
       apply.set("order", places.address);

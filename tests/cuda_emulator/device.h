@@ -36,6 +36,18 @@ template <class T> static inline T __shfl_up_sync(unsigned, T v, unsigned d) {
   const unsigned lane = emulated::state->linear & 31;
   return emulated_shuffle(v, lane >= d ? lane - d : lane);
 }
+template <class T> static inline T __shfl_sync(unsigned, T v, int from) { return emulated_shuffle(v, from); }
+// A warp that is not full has zeros in the lanes that are missing.
+static inline unsigned __ballot_sync(unsigned, int set) {
+  auto* s = emulated::state;
+  const unsigned parity = s->parity ^= 1, first = s->linear & ~31u;
+  const unsigned size = s->blockSize.x * s->blockSize.y * s->blockSize.z;
+  s->slots[s->linear][parity] = set != 0;
+  s->wait(1);
+  unsigned votes = 0;
+  for (unsigned lane = 0; lane < 32 && first + lane < size; lane++) votes |= (unsigned)s->slots[first + lane][parity] << lane;
+  return votes;
+}
 static inline float __int_as_float(int x) { float r; __builtin_memcpy(&r, &x, 4); return r; }
 static inline int __float_as_int(float x) { int r; __builtin_memcpy(&r, &x, 4); return r; }
 static inline double __longlong_as_double(long long x) { double r; __builtin_memcpy(&r, &x, 8); return r; }
