@@ -170,6 +170,12 @@ export class CudaText implements Dialect {
     }
   }
 
+  /** Asks for the divisor `group`: the length of a loop that is taken in groups, in groups. */
+  groupDivisor(): void {
+    this.extras.push("group");
+    this.#fields.push("u32 mgroup, hgroup;");
+  }
+
   /** Asks for a workspace for each running value. */
   workspaces(m: Monoid): void {
     m.dtypes.forEach((d, j) => this.extra(`w${j}`, `${this.spaceType(d)} *`));
@@ -236,20 +242,37 @@ export class CudaText implements Dialect {
 
   // Indices
 
-  /** Takes a linear index apart into `i<d>` of some loops, of `sizes` or `n<d>`; needs `divisors` of them. */
-  decompose(loops: readonly number[], linear: string, sizes: Readonly<Record<number, string>> = {}): void {
+  /**
+   * Takes a linear index apart into `i<d>` of some loops; needs `divisors` of them.
+   *
+   * @param grouped The loop that the index counts in groups, the last one, of so many elements; needs the divisor `group` if it is not alone
+   */
+  decompose(
+    loops: readonly number[],
+    linear: string,
+    grouped?: { readonly loop: number; readonly width: number },
+  ): void {
     const { out } = this;
     if (loops.length === 0) return;
     let rest = linear;
-    for (const d of loops.slice(1).reverse()) {
-      const q = this.emitter.name("q"), n = sizes[d] ?? `n${d}`;
+    const index = (d: number, text: string) => {
+      const width = d === grouped?.loop ? grouped.width : 1;
       out.line(
-        `const ix ${q} = ${this.wide ? `(ix)((u64)${rest} / (u64)${n})` : `fast_div(${rest}, a.m${d}, a.h${d})`};`,
+        `const ix i${d} = ${width === 1 ? text : /^\w+$/.test(text) ? `${text} * ${width}` : `(${text}) * ${width}`};`,
       );
-      out.line(`const ix i${d} = ${rest} - ${q} * ${n};`);
+    };
+    for (const d of loops.slice(1).reverse()) {
+      const q = this.emitter.name("q"), whole = d === grouped?.loop && grouped.width > 1;
+      const n = whole ? `n${d} / ${grouped.width}` : `n${d}`, key = whole ? "group" : d;
+      out.line(
+        `const ix ${q} = ${
+          this.wide ? `(ix)((u64)${rest} / (u64)(${n}))` : `fast_div(${rest}, a.m${key}, a.h${key})`
+        };`,
+      );
+      index(d, `${rest} - ${q} * ${whole ? `(${n})` : n}`);
       rest = q;
     }
-    out.line(`const ix i${loops[0]} = ${rest};`);
+    index(loops[0]!, rest);
   }
 
   /** Offset, in scalars, of an array at the indices of some loops. */

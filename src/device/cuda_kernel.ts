@@ -91,6 +91,12 @@ export class CudaProgram {
     this.block.integer(slot, value);
   }
 
+  /** Sets one of the extras to the numbers that divide by `d`; what has no such extra divides by nothing. */
+  divide(name: string, d: number): void {
+    const slot = this.#slots.get(name);
+    if (slot !== undefined) this.block.divisor(slot, d);
+  }
+
   /** Enqueues it with enough blocks for so many units of work. */
   launch(units: number, perBlock = BLOCK): void {
     if (this.#generation !== this.#gpu.generation) {
@@ -167,15 +173,8 @@ export class CudaKernel {
     const width = head === null ? 1 : this.#vector;
     const program = this.#program(`${width}`, wide, launch, () => renderMap(k, wide, width));
     program.set("count", points);
-    if (width > 1) {
-      if (k.rank === 1) program.set("head", head!);
-      else {
-        // The last loop goes in groups.
-        for (const [loop, slot] of program.divisors) {
-          if (loop === k.rank - 1) program.block.divisor(slot, sizes[loop]! / width);
-        }
-      }
-    }
+    if (width > 1 && k.rank === 1) program.set("head", head!);
+    program.divide("group", sizes[k.rank - 1]! / width);
     program.launch(Math.ceil(points / width), BLOCK * (width > 1 ? this.#unroll : this.#scalarUnroll));
   }
 

@@ -1,0 +1,140 @@
+/**
+ * Groups of neighbours in CUDA kernels: a thread takes `width` elements along one loop at once, and `unroll` groups in a turn.
+ *
+ * All that a thread reads in a turn is asked for before anything is computed or stored: an output may lie on an operand, so the compiler
+ * could not move the loads itself. Contiguous operands are read as vectors of up to 16 bytes; narrower ones beside them move fewer bytes
+ * a thread, which a warp still turns into whole cache lines.
+ * @module
+ */
+import { dtypes } from "../src/base/dtype.ts";
+import { cMemory } from "./c_ops.ts";
+import { nativeWeight } from "./cost.ts";
+import { CudaText } from "./cuda_text.ts";
+import type { Kernel, Operand, Output } from "./kernel.ts";
+import type { ArrayText } from "./render.ts";
+
+/** Weight from which on arithmetic, not memory, is what a kernel waits for. */
+const HEAVY = 40;
+/** Weight up to which a kernel is little more than a copy. */
+const LIGHT = 4;
+
+/** Bytes of an element. */
+export const bytesOf = (o: Operand | Output): number => dtypes[o.dtype].itemsize * o.components;
+
+/** Whether neighbours along the innermost loop are neighbours in memory. */
+export function isDense(o: Operand): boolean {
+  return o.access === "unit" && !o.virtual && o.gathered === 0;
+}
+
+/** Elements of a group where the widest of these arrays is read by 16 bytes; 1 without arrays. */
+export function groupWidth(kernel: Kernel, outputs: readonly Output[]): number {
+  const widest = Math.max(...kernel.operands.filter(isDense).map(bytesOf), ...outputs.map(bytesOf));
+  return Math.max(1, Math.min(16 / widest, nativeWeight(kernel) > HEAVY ? 4 : 16));
+}
+
+/** Groups that a thread takes at once: at least 32 bytes of each operand under way, but not more than registers hold. */
+export function groupUnroll(kernel: Kernel, width: number): number {
+  const loads = kernel.operands.filter((o) => !o.virtual && o.gathered === 0);
+  const weight = nativeWeight(kernel);
+  if (loads.length === 0 || weight > HEAVY) return 1;
+  const bytes = loads.reduce((sum, o) => sum + (isDense(o) ? width : 1) * bytesOf(o), 0);
+  return bytes <= 16 && weight <= LIGHT ? 4 : bytes <= 128 ? 2 : 1;
+}
+
+/** How a kernel goes through memory. */
+export interface Groups {
+  /** The loop whose neighbours make a group. */
+  readonly loop: number;
+  readonly width: number;
+  readonly unroll: number;
+  /** Whether dense operands lie such that a group is one load. */
+  readonly vector: boolean;
+}
+
+/** A kernel that goes by groups. Inside, `u` is the group of the turn and `j` the element of the group. */
+export class GroupText extends CudaText {
+  readonly groups: Groups;
+
+  constructor(kernel: Kernel, wide: boolean, groups: Groups) {
+    super(kernel, wide);
+    this.groups = groups;
+  }
+
+  /** The type of `n` elements as memory holds them. */
+  vectorType(o: Operand | Output, n: number, aligned: boolean): string {
+    const alignment = aligned ? ` alignas(${bytesOf(o) * n})` : "";
+    return `struct${alignment} { ${cMemory[o.dtype]} v[${o.components * n}]; }`;
+  }
+
+  /** Whether an operand is read as a group. */
+  isGrouped(k: number): boolean {
+    return this.groups.width > 1 && isDense(this.k.operands[k]!);
+  }
+
+  /** Whether an operand is read before anything is computed: as a group, or as the one element that it has for a group. */
+  isEarly(k: number): boolean {
+    const o = this.k.operands[k]!;
+    return this.isGrouped(k) || !o.virtual && o.gathered === 0 && (this.groups.width === 1 || o.access === "single");
+  }
+
+  /** Types of what operands are read as. */
+  groupTypes(): void {
+    this.k.operands.forEach((o, k) => {
+      if (!this.isEarly(k)) return;
+      const grouped = this.isGrouped(k);
+      this.out.line(
+        `typedef ${this.vectorType(o, grouped ? this.groups.width : 1, !grouped || this.groups.vector)} X${k};`,
+      );
+    });
+  }
+
+  /** Room for what a turn reads: values, or places of what is read later. */
+  groupRoom(): void {
+    const { unroll } = this.groups;
+    this.k.operands.forEach((_, k) =>
+      this.out.line(this.isEarly(k) ? `X${k} v${k}[${unroll}];` : `ix o${k}[${unroll}];`)
+    );
+  }
+
+  /** Opens a loop over the groups of a turn. */
+  eachGroup(): void {
+    this.out.line("#pragma unroll");
+    this.out.open(`for (int u = 0; u < ${this.groups.unroll}; u++) {`);
+  }
+
+  /** Opens a loop over the elements of a group. */
+  eachElement(): void {
+    this.out.line("#pragma unroll");
+    this.out.open(`for (int j = 0; j < ${this.groups.width}; j++) {`);
+  }
+
+  /** Reads group `u` of all operands, whose first elements are at these offsets. */
+  loadGroup(place: (a: ArrayText, k: number) => string): void {
+    const { out } = this, { width, vector } = this.groups;
+    this.k.operands.forEach((o, k) => {
+      const a = this.operands[k]!, at = place(a, k);
+      if (!this.isEarly(k)) return out.line(`o${k}[u] = ${at};`);
+      if (!this.isGrouped(k) || vector) return out.line(`v${k}[u] = *(const X${k} *)(a.${a.name} + (${at}));`);
+      const from = this.emitter.name("at");
+      out.line(`const ix ${from} = ${at};`);
+      out.line("#pragma unroll");
+      out.line(`for (int j = 0; j < ${width * o.components}; j++) v${k}[u].v[j] = a.${a.name}[${from} + j];`);
+    });
+  }
+
+  /** Writes with loads taken from what `loadGroup` read; gives the place of operands at element `j`. */
+  withGroup(write: (place: (k: number) => string) => void): void {
+    const { loop, width } = this.groups;
+    const loaded = (k: number, component: number) => {
+      if (!this.isEarly(k)) return null;
+      const { components } = this.k.operands[k]!;
+      if (!this.isGrouped(k)) return `v${k}[u].v[${component}]`;
+      return `v${k}[u].v[${components > 1 ? `${components} * ` : ""}j${component ? " + 1" : ""}]`;
+    };
+    this.loadedFrom(loaded, () =>
+      write((k) => {
+        const along = width === 1 ? "0" : this.offset(this.operands[k]!, [loop]).replace(`i${loop}`, "j");
+        return along === "0" ? `o${k}[u]` : `o${k}[u] + ${along}`;
+      }));
+  }
+}
