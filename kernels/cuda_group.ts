@@ -92,7 +92,7 @@ export class GroupText extends CudaText {
   groupRoom(): void {
     const { unroll } = this.groups;
     this.k.operands.forEach((_, k) =>
-      this.out.line(this.isEarly(k) ? `X${k} v${k}[${unroll}];` : `ix o${k}[${unroll}];`)
+      this.out.line(this.isEarly(k) ? `X${k} in${k}[${unroll}];` : `ix off${k}[${unroll}];`)
     );
   }
 
@@ -113,12 +113,12 @@ export class GroupText extends CudaText {
     const { out } = this, { width, vector } = this.groups;
     this.k.operands.forEach((o, k) => {
       const a = this.operands[k]!, at = place(a, k);
-      if (!this.isEarly(k)) return out.line(`o${k}[u] = ${at};`);
-      if (!this.isGrouped(k) || vector) return out.line(`v${k}[u] = *(const X${k} *)(a.${a.name} + (${at}));`);
+      if (!this.isEarly(k)) return out.line(`off${k}[u] = ${at};`);
+      if (!this.isGrouped(k) || vector) return out.line(`in${k}[u] = *(const X${k} *)(a.${a.name} + (${at}));`);
       const from = this.emitter.name("at");
       out.line(`const ix ${from} = ${at};`);
       out.line("#pragma unroll");
-      out.line(`for (int j = 0; j < ${width * o.components}; j++) v${k}[u].v[j] = a.${a.name}[${from} + j];`);
+      out.line(`for (int j = 0; j < ${width * o.components}; j++) in${k}[u].v[j] = a.${a.name}[${from} + j];`);
     });
   }
 
@@ -128,13 +128,13 @@ export class GroupText extends CudaText {
     const loaded = (k: number, component: number) => {
       if (!this.isEarly(k)) return null;
       const { components } = this.k.operands[k]!;
-      if (!this.isGrouped(k)) return `v${k}[u].v[${component}]`;
-      return `v${k}[u].v[${components > 1 ? `${components} * ` : ""}j${component ? " + 1" : ""}]`;
+      if (!this.isGrouped(k)) return `in${k}[u].v[${component}]`;
+      return `in${k}[u].v[${components > 1 ? `${components} * ` : ""}j${component ? " + 1" : ""}]`;
     };
     this.loadedFrom(loaded, () =>
       write((k) => {
         const along = width === 1 ? "0" : this.offset(this.operands[k]!, [loop]).replace(`i${loop}`, "j");
-        return along === "0" ? `o${k}[u]` : `o${k}[u] + ${along}`;
+        return along === "0" ? `off${k}[u]` : `off${k}[u] + ${along}`;
       }));
   }
 }

@@ -76,7 +76,7 @@ class MapText extends GroupText {
         `for (ix t = (ix)blockIdx.x * ${stride} + threadIdx.x; t < groups; t += (ix)gridDim.x * ${stride}) {`,
       );
       this.groupRoom();
-      k.outputs.forEach((_, j) => out.line(`ix p${j}[${unroll}];`));
+      k.outputs.forEach((_, j) => out.line(`ix to${j}[${unroll}];`));
       this.eachGroup();
       // Past the end a thread reads its first group again.
       out.line(unroll > 1 ? `const ix g = t + u * ${BLOCK} < groups ? t + u * ${BLOCK} : t;` : "const ix g = t;");
@@ -84,13 +84,13 @@ class MapText extends GroupText {
       else this.decompose(loops, "g", { loop: rank - 1, width });
       const place = (a: ArrayText) => this.offset(a, loops);
       this.loadGroup(place);
-      this.outputs.forEach((a, j) => out.line(`p${j}[u] = ${place(a)};`));
+      this.outputs.forEach((a, j) => out.line(`to${j}[u] = ${place(a)};`));
       out.close();
       this.eachGroup();
       out.line(`if (t + u * ${BLOCK} >= groups) break;`);
       if (vectors) this.#storeGroups();
       else {
-        this.withGroup((operand) => this.store(k.body, this.emitter.emit(k.body, { operand }), (j) => `p${j}[u]`));
+        this.withGroup((operand) => this.store(k.body, this.emitter.emit(k.body, { operand }), (j) => `to${j}[u]`));
       }
       out.close();
       out.close();
@@ -113,7 +113,7 @@ class MapText extends GroupText {
       });
     });
     out.close();
-    k.outputs.forEach((_, j) => out.line(`*(Y${j} *)(a.y${j} + p${j}[u]) = w${j};`));
+    k.outputs.forEach((_, j) => out.line(`*(Y${j} *)(a.y${j} + to${j}[u]) = w${j};`));
   }
 
   /** What comes before the first group and after the last one. */

@@ -326,7 +326,7 @@ export class CudaText implements Dialect {
   /** Variables with the neutral elements. */
   init(m: Monoid, prefix: string): string[] {
     return m.dtypes.map((d, j) => {
-      this.out.line(`${cType(d)} ${prefix}${j} = ${bare(cLiteral(d, m.init[j]!))};`);
+      this.out.line(`${cType(d)} ${prefix}${j} = ${this.neutral(m, j)};`);
       return `${prefix}${j}`;
     });
   }
@@ -339,11 +339,20 @@ export class CudaText implements Dialect {
     names.forEach((t, j) => this.out.line(`${acc[j]} = ${t};`));
   }
 
+  /** The neutral element of a running value. */
+  neutral(m: Monoid, i: number): string {
+    return bare(cLiteral(m.dtypes[i]!, m.init[i]!));
+  }
+
+  /** The body's values at a point, as the running values take them in. */
+  bodyValues(m: Monoid, point: Point): string[] {
+    const { body } = this.k;
+    return this.emitter.emit(body, point).map((t, j) => cCast(body[j]!.dtype, m.dtypes[j]!, t));
+  }
+
   /** Feeds the body's values at a point to the running values. */
   feed(m: Monoid, point: Point, into: readonly string[]): void {
-    const { body } = this.k;
-    const texts = this.emitter.emit(body, point);
-    this.combine(m, into, texts.map((t, j) => this.fresh(m.dtypes[j]!, cCast(body[j]!.dtype, m.dtypes[j]!, t), "v")));
+    this.combine(m, into, this.bodyValues(m, point).map((t, j) => this.fresh(m.dtypes[j]!, t, "v")));
   }
 
   /** Stores the epilogue of running values. */

@@ -11,6 +11,7 @@ import {
   mapUnroll,
   planReduce,
   planScan,
+  reduceAligned,
   renderMap,
   renderReduce,
   renderScan,
@@ -20,6 +21,7 @@ import {
   vectorWidth,
 } from "../../kernels/cuda.ts";
 import { blockLayout, type Kernel } from "../../kernels/kernel.ts";
+import { innerLoop } from "../../kernels/render.ts";
 import { type DType, dtypes } from "../base/dtype.ts";
 import { DeviceError } from "../base/errors.ts";
 import { ArgumentBlock } from "./cuda_block.ts";
@@ -179,25 +181,33 @@ export class CudaKernel {
   }
 
   #reduce(launch: Launch, wide: boolean): void {
-    const k = this.#kernel, { sizes } = launch;
+    const k = this.#kernel, { sizes, operands } = launch;
     let kept = 1, reduced = 1;
     for (let i = 0; i < sizes.length; i++) {
       if (i < k.rank - k.reduced) kept *= sizes[i]!;
       else reduced *= sizes[i]!;
     }
-    const { variant, parts, length } = planReduce(k, kept, reduced);
-    const program = this.#program(variant, wide, launch, () => renderReduce(k, wide, variant));
+    const plan = planReduce(k, sizes), { variant, parts, length, lanes } = plan;
+    // A column's result does not depend on how many are taken at once.
+    const vector = plan.width === 1 || reduceAligned(k, plan.width, this.#addresses, (i) => operands[i]!.strides);
+    const width = variant === "columns" && !vector ? 1 : plan.width;
+    const name = `${variant}${width}${vector ? "v" : ""}`;
+    const program = this.#program(name, wide, launch, () => renderReduce(k, wide, variant, width, vector));
     program.set("count", kept);
     if (variant === "thread") return program.launch(kept);
     program.set("reduced", reduced);
+    program.divide("group", sizes[innerLoop(k)]! / width);
+    if (variant === "rows") {
+      program.set("lanes", lanes);
+      return program.launch(kept, BLOCK / lanes);
+    }
     program.set("parts", parts);
     program.set("length", length);
     this.#withSpaces(parts > 1 ? kept * parts : 0, (spaces) => {
       spaces.forEach((space, j) => program.set(`w${j}`, space));
-      if (variant === "warp") program.launch(kept, BLOCK / 32);
-      else program.launch((variant === "columns" ? Math.ceil(kept / 32) : kept) * parts, 1);
+      program.launch((variant === "columns" ? Math.ceil(kept / (32 * width)) : kept) * parts, 1);
       if (parts === 1) return;
-      const merge = this.#program("merge", wide, launch, () => renderReduce(k, wide, "merge"));
+      const merge = this.#program("merge", wide, launch, () => renderReduce(k, wide, "merge", 1, true));
       merge.set("count", kept);
       merge.set("parts", parts);
       spaces.forEach((space, j) => merge.set(`w${j}`, space));
