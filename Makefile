@@ -3,7 +3,7 @@ PYTHON ?= python3
 RUNTIME ?= node
 run = $(if $(filter deno,$(RUNTIME)),deno run -A,$(RUNTIME))
 
-.PHONY: help demo test test-embedded test-cuda test-cuda-full setup check fmt build bench bench-cuda bench-all report counts instructions golden ulp sizes clean
+.PHONY: help demo test test-embedded test-cuda test-cuda-full setup nvrtc check fmt build bench bench-cuda bench-all report counts instructions golden ulp sizes clean
 
 help:
 	@echo "make demo           install, then run both examples in Deno, Bun and Node"
@@ -28,10 +28,14 @@ help:
 setup:
 	@node scripts/setup.mjs
 
+# NVIDIA's compiler, for the tests that compile kernels of GPUs: no GPU is needed.
+nvrtc:
+	@PYTHON=$(PYTHON) node scripts/nvrtc.mjs
+
 demo: setup
 	@node scripts/demo.mjs
 
-test: setup
+test: setup nvrtc
 	@node scripts/test.mjs --checks --embedded=node
 
 test-embedded: setup

@@ -9,7 +9,7 @@
 import { dtypes } from "../src/base/dtype.ts";
 import { cMemory } from "./c_ops.ts";
 import { nativeWeight } from "./cost.ts";
-import { CudaText } from "./cuda_text.ts";
+import { CudaText, operandsOf } from "./cuda_text.ts";
 import type { Kernel, Operand, Output } from "./kernel.ts";
 import type { ArrayText } from "./render.ts";
 
@@ -54,10 +54,19 @@ export interface Groups {
 /** A kernel that goes by groups. Inside, `u` is the group of the turn and `j` the element of the group. */
 export class GroupText extends CudaText {
   readonly groups: Groups;
+  /** Operands that the body looks at. */
+  readonly #used: ReadonlySet<number>;
 
   constructor(kernel: Kernel, wide: boolean, groups: Groups) {
     super(kernel, wide);
     this.groups = groups;
+    this.#used = operandsOf(this.k.body);
+  }
+
+  #each(work: (o: Operand, k: number) => void): void {
+    this.k.operands.forEach((o, k) => {
+      if (this.#used.has(k)) work(o, k);
+    });
   }
 
   /** The type of `n` elements as memory holds them. */
@@ -79,7 +88,7 @@ export class GroupText extends CudaText {
 
   /** Types of what operands are read as. */
   groupTypes(): void {
-    this.k.operands.forEach((o, k) => {
+    this.#each((o, k) => {
       if (!this.isEarly(k)) return;
       const grouped = this.isGrouped(k);
       this.out.line(
@@ -91,9 +100,7 @@ export class GroupText extends CudaText {
   /** Room for what a turn reads: values, or places of what is read later. */
   groupRoom(): void {
     const { unroll } = this.groups;
-    this.k.operands.forEach((_, k) =>
-      this.out.line(this.isEarly(k) ? `X${k} in${k}[${unroll}];` : `ix off${k}[${unroll}];`)
-    );
+    this.#each((_, k) => this.out.line(this.isEarly(k) ? `X${k} in${k}[${unroll}];` : `ix off${k}[${unroll}];`));
   }
 
   /** Opens a loop over the groups of a turn. */
@@ -111,7 +118,7 @@ export class GroupText extends CudaText {
   /** Reads group `u` of all operands, whose first elements are at these offsets. */
   loadGroup(place: (a: ArrayText, k: number) => string): void {
     const { out } = this, { width, vector } = this.groups;
-    this.k.operands.forEach((o, k) => {
+    this.#each((o, k) => {
       const a = this.operands[k]!, at = place(a, k);
       if (!this.isEarly(k)) return out.line(`off${k}[u] = ${at};`);
       if (!this.isGrouped(k) || vector) return out.line(`in${k}[u] = *(const X${k} *)(a.${a.name} + (${at}));`);

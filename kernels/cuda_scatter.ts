@@ -10,8 +10,8 @@
  * @module
  */
 import { cMemory } from "./c_ops.ts";
-import { type CudaSource, CudaText, type Names, range } from "./cuda_text.ts";
-import { type Expr, ExprBuilder } from "./expr.ts";
+import { type CudaSource, CudaText, type Names, operandsOf, range } from "./cuda_text.ts";
+import { ExprBuilder } from "./expr.ts";
 import type { Kernel } from "./kernel.ts";
 import { scatterCombine } from "./scatter.ts";
 
@@ -33,17 +33,8 @@ export function atomicOf(kernel: Kernel): { readonly name: string; readonly type
 }
 
 /** Operands that the index depends on. */
-export function indexOperands(kernel: Kernel): Set<number> {
-  const found = new Set<number>(), seen = new Set<Expr>();
-  const visit = (e: Expr): void => {
-    if (seen.has(e)) return;
-    seen.add(e);
-    if (e.op === "iota") found.add(Number(e.arg));
-    else if (typeof e.arg === "object" && e.arg !== null) found.add(e.arg.operand);
-    e.src.forEach(visit);
-  };
-  kernel.index.forEach(visit);
-  return found;
+export function indexOperands(kernel: Kernel): ReadonlySet<number> {
+  return operandsOf(kernel.index);
 }
 
 /** The text of a variant with so many free loops. */

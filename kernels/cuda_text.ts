@@ -52,6 +52,20 @@ export function prepare(kernel: Kernel): Kernel {
   };
 }
 
+/** Operands that expressions look at. */
+export function operandsOf(roots: readonly Expr[]): ReadonlySet<number> {
+  const found = new Set<number>(), seen = new Set<Expr>();
+  const visit = (e: Expr): void => {
+    if (seen.has(e)) return;
+    seen.add(e);
+    if (e.op === "iota") found.add(Number(e.arg));
+    else if (typeof e.arg === "object" && e.arg !== null) found.add(e.arg.operand);
+    e.src.forEach(visit);
+  };
+  roots.forEach(visit);
+  return found;
+}
+
 /** Integers from one number up to another. */
 export function range(from: number, to: number): number[] {
   return Array.from({ length: Math.max(0, to - from) }, (_, j) => from + j);

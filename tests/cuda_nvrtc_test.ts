@@ -1,20 +1,20 @@
 /**
- * The texts of all kinds of kernels through the real NVRTC, which needs no GPU: from TNP_TEST_NVRTC, a pip package or a toolkit. With
- * TNP_TEST_FULL=1 also every kernel that the other tests left in the emulator's cache.
+ * CUDA kernels through the real NVRTC, which needs no GPU: the texts of all kinds of kernels, and in Node what NumPy's answers are computed
+ * with: those kernels that have loops or operations that no other has, or with TNP_TEST_FULL=1 all of them.
  */
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
 import process from "node:process";
 import { describe, test } from "node:test";
-import { fileURLToPath } from "node:url";
 import { LibraryError, NativeError } from "../ffi/errors.ts";
-import { Nvrtc, nvrtcSpec } from "../ffi/nvrtc.ts";
+import { Nvrtc } from "../ffi/nvrtc.ts";
+import { runtime } from "../ffi/runtime.ts";
 import {
-  cudaFlags,
   type CudaSource,
   renderMap,
   renderMatmul,
+  renderRadixCount,
+  renderRadixMove,
+  renderRadixOffsets,
   renderReduce,
   renderScan,
   renderScatter,
@@ -25,20 +25,16 @@ import {
 } from "../kernels/cuda.ts";
 import type { BinaryOp, Expr, UnaryOp } from "../kernels/expr.ts";
 import type { ScalarType } from "../src/base/dtype.ts";
-import { readJson } from "./golden/read.ts";
+import { readJson, readPart } from "./golden/read.ts";
+import { check, skips } from "./golden/run.ts";
+import { capture } from "./support/cuda_capture.ts";
 import { acc, b, kernel, load, monoid, operand, output } from "./support/kernels.ts";
+import { architectures, compileAll, compileOne, findNvrtc } from "./support/nvrtc.ts";
 
-/** NVRTC, or why it is missing. */
-function find(): Nvrtc | Error {
-  const own = process.env["TNP_TEST_NVRTC"];
-  try {
-    return new Nvrtc({ ...nvrtcSpec(), env: own === undefined ? "TNP_NVRTC" : "TNP_TEST_NVRTC" });
-  } catch (error) {
-    return error as Error;
-  }
-}
-
-const nvrtc = find();
+const nvrtc = findNvrtc();
+const full = process.env["TNP_TEST_FULL"] === "1";
+/** Functions of CUDA that keep a table in local memory for the arguments that need it. */
+const withTables = /\b(?:sin|cos|tan|lgamma)_f(?:32|64)\(/;
 
 if (!(nvrtc instanceof Nvrtc)) {
   test("cuda: without NVRTC the error tells where it was looked for", () => {
@@ -48,21 +44,18 @@ if (!(nvrtc instanceof Nvrtc)) {
 } else {
   const build = (source: CudaSource | string, architecture: string) => {
     const text = typeof source === "string" ? source : source.text;
-    const { cubin, log } = nvrtc.compile(text, "kernel.cu", [`--gpu-architecture=${architecture}`, ...cudaFlags]);
+    const { cubin, messages, report } = compileOne(nvrtc, text, architecture);
     assert.deepEqual([...cubin.subarray(0, 4)], [0x7f, 0x45, 0x4c, 0x46]);
-    assert.equal(log, "");
-    return cubin;
+    assert.equal(messages, "");
+    return report;
   };
-  const architectures = ["sm_80", "sm_90"];
   const everywhere = (source: CudaSource) => {
     for (const architecture of architectures) build(source, architecture);
   };
-
   /** Checks in the assembler's report that everything stays in registers. */
-  const spills = ({ text }: CudaSource) => {
-    const options = ["--gpu-architecture=sm_90", "--ptxas-options=-v", ...cudaFlags];
-    const { log } = nvrtc.compile(text, "kernel.cu", options);
-    assert.match(log, /0 bytes stack frame, 0 bytes spill stores, 0 bytes spill loads/);
+  const spills = (source: CudaSource) => {
+    const { stack, spills } = build(source, "sm_90");
+    assert.deepEqual([stack, spills], [0, 0]);
   };
 
   describe(`cuda kernels compile with NVRTC ${nvrtc.version}`, () => {
@@ -95,7 +88,7 @@ if (!(nvrtc instanceof Nvrtc)) {
 
     const x = load(0, "float32");
     test("reductions", () => {
-      for (const variant of ["thread", "warp", "block", "columns", "merge"] as const) {
+      for (const variant of ["thread", "rows", "block", "columns", "merge"] as const) {
         const k = kernel({
           kind: "reduce",
           rank: 4,
@@ -107,8 +100,11 @@ if (!(nvrtc instanceof Nvrtc)) {
           epilogue: [b.cast(b.unary("sqrt", acc(0, "float32")), "float16")],
           outputs: [output("float16", "strided")],
         });
-        for (const wide of [false, true]) everywhere(renderReduce(k, wide, variant));
-        everywhere(renderReduce({ ...k, reduction: { ...k.reduction!, name: "other" } }, false, variant));
+        const width = variant === "thread" || variant === "merge" ? 1 : 4;
+        for (const wide of [false, true]) {
+          for (const vector of [false, true]) everywhere(renderReduce(k, wide, variant, width, vector));
+        }
+        everywhere(renderReduce({ ...k, reduction: { ...k.reduction!, name: "other" } }, false, variant, 1, true));
       }
     });
     test("running reductions", () => {
@@ -165,11 +161,13 @@ if (!(nvrtc instanceof Nvrtc)) {
             renderSortMerge(dtype, true, false),
             renderSearch(dtype, true),
             renderMatmul(dtype),
+            ...(dtype === "complex128" ? [] : [renderRadixCount(dtype), renderRadixMove(dtype, true)]),
           ]
         ) {
           build(source, "sm_90");
         }
       }
+      everywhere(renderRadixOffsets());
     });
     test("an error names the function and has the compiler's message", () => {
       assert.throws(() => build('extern "C" __global__ void f() { nothing(); }', "sm_80"), (error: Error) => {
@@ -177,12 +175,36 @@ if (!(nvrtc instanceof Nvrtc)) {
         return /^nvrtcCompileProgram: NVRTC_ERROR_COMPILATION \(6\): .*nothing/s.test(error.message);
       });
     });
-    if (process.env["TNP_TEST_FULL"] === "1") {
-      test("every kernel in the emulator's cache", () => {
-        const folder = fileURLToPath(new URL("../.cache/cuda_emulator/kernels/", import.meta.url));
-        const names = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith(".cu")) : [];
-        for (const name of names) build(readFileSync(join(folder, name), "utf8"), "sm_90");
-        assert.ok(names.length >= 0);
+    if (runtime.name === "node" && process.env["TNP_CC"] !== "none") {
+      test("what NumPy's answers are computed with, without spills in elementwise kernels", async () => {
+        const parts = "unary binary reduction creation shape joining products searching edges indexing".split(" ");
+        const sources = capture(() => {
+          for (const record of parts.flatMap(readPart)) {
+            if (!skips.some((skip) => skip.matches(record))) assert.equal(check(record), null);
+          }
+        });
+        const chosen = [...sources].filter(([, { novel }]) => full || novel);
+        const jobs = chosen.flatMap(([text, { kind }]) =>
+          architectures.map((architecture) => ({ text, kind, architecture }))
+        );
+        const start = performance.now();
+        const { outcomes, fresh } = await compileAll(nvrtc, jobs);
+        const seconds = ((performance.now() - start) / 1000).toFixed(0);
+        console.log(
+          `NVRTC ${nvrtc.version}: ${chosen.length} of ${sources.size} kernels for ${architectures.join(" and ")}, ` +
+            `${fresh} of ${jobs.length} compiled now, in ${seconds} s`,
+        );
+        const wrong = outcomes.flatMap((outcome, i) => {
+          const { text, kind, architecture } = jobs[i]!;
+          const tell = (what: string) => [`${text.split("\n")[0]} (${kind}, ${architecture}): ${what}`];
+          if (typeof outcome === "string") return tell(outcome);
+          if (kind !== "map") return [];
+          if (outcome.spills > 0) return tell(`${outcome.spills} bytes of spills`);
+          if (outcome.stack > 0 && !withTables.test(text)) return tell(`${outcome.stack} bytes of stack`);
+          return [];
+        });
+        assert.deepEqual(wrong, []);
+        assert.ok(chosen.length > 1000);
       });
     }
   });

@@ -129,7 +129,7 @@ export class CudaKernel {
   readonly #unroll: number;
   readonly #scalarUnroll: number;
   readonly #programs = new Map<string, CudaProgram>();
-  #index: Set<number> | null = null;
+  #index: ReadonlySet<number> | null = null;
   readonly #addresses: number[];
 
   constructor(gpu: Gpu, kernel: Kernel) {
