@@ -49,8 +49,16 @@ function main(): void {
   bandwidth("add", 12 * elements, () => tnp.add(x, y));
   bandwidth("sigmoid", 8 * elements, () => tnp.divide(1, tnp.add(1, tnp.exp(tnp.negative(x)))));
   const d = filled([elements / 2], "float64");
-  bandwidth("chain", 8 * elements, () => tnp.sqrt(d.mul(d).add(1)).mul(0.5).sub(d));
+  bandwidth(
+    "chain",
+    8 * elements,
+    () => tnp.sqrt(d.mul(d).add(d.mul(2)).add(3)).mul(tnp.sin(d)).sub(tnp.tanh(d)),
+  );
   const s = x.reshape([elements / 1024, 1024]);
+  const bias = filled([1024]);
+  bandwidth("row bias", 8 * elements, () => tnp.add(s, bias));
+  bandwidth("cast", 6 * elements, () => x.astype("float16") as NDArray);
+  bandwidth("compare", 9 * elements, () => tnp.less(x, y));
   bandwidth("sum", 4 * elements, () => tnp.sum(x));
   bandwidth("sum rows", 4 * elements, () => tnp.sum(s, 1));
   bandwidth("sum columns", 4 * elements, () => tnp.sum(s, 0));
@@ -58,6 +66,18 @@ function main(): void {
     const e = tnp.exp(s.sub(tnp.max(s, { axis: 1, keepdims: true })));
     return e.div(tnp.sum(e, { axis: 1, keepdims: true }));
   });
+
+  bandwidth("cumsum", 8 * elements, () => tnp.cumsum(x));
+  const sorting = (name: string, count: number, f: () => NDArray) => {
+    const seconds = time(gpu, () => compute(f()));
+    print(name, seconds, `${(count / seconds / 1e9).toFixed(2)} G elements/s`);
+  };
+  const many64 = tnp.multiply(x, 2 ** 40).astype("int64") as NDArray;
+  settle(many64);
+  sorting("sort", elements, () => tnp.sort(x));
+  sorting("argsort", elements, () => tnp.argsort(x));
+  sorting("sort int64", elements, () => tnp.sort(many64));
+  sorting("sort rows", elements, () => tnp.sort(s));
 
   for (const dtype of ["float32", "bfloat16"] as const) {
     const a = filled([matrix, matrix], dtype), b = filled([matrix, matrix], dtype);

@@ -29,12 +29,13 @@ try:
     wait = torch.cuda.synchronize
     x, y = torch.rand(n, device="cuda"), torch.rand(n, device="cuda")
     d = torch.rand(n // 2, device="cuda", dtype=torch.float64)
-    s = torch.rand(n // 1024, 1024, device="cuda")
+    s, bias = torch.rand(n // 1024, 1024, device="cuda"), torch.rand(1024, device="cuda")
+    l = (x * 2.0 ** 40).long()
     a, b = torch.rand(m, m, device="cuda"), torch.rand(m, m, device="cuda")
     ha, hb = a.bfloat16(), b.bfloat16()
     c, hc = torch.rand(m, device="cuda"), torch.rand(m, device="cuda", dtype=torch.bfloat16)
     relu, gelu = torch.nn.functional.relu, lambda h: torch.nn.functional.gelu(h, approximate="tanh")
-    sigmoid, chain = torch.compile(lambda x: 1 / (1 + torch.exp(-x))), torch.compile(lambda d: torch.sqrt(d * d + 1) * 0.5 - d)
+    sigmoid, chain = torch.compile(lambda x: 1 / (1 + torch.exp(-x))), torch.compile(lambda d: torch.sqrt(d * d + 2 * d + 3) * torch.sin(d) - torch.tanh(d))
     px, py = torch.randn(rows, 32, device="cuda"), torch.randn(rows, 2, device="cuda")
     w = [torch.randn(*z, device="cuda", requires_grad=True) for z in [(32, 64), (64,), (64, 2)]]
     def step(px, py):
@@ -44,6 +45,10 @@ try:
     out["torch"] = {
         "add": median(lambda: x + y, wait), "sigmoid": median(lambda: sigmoid(x), wait), "chain": median(lambda: chain(d), wait),
         "sum": median(lambda: x.sum(), wait), "sum rows": median(lambda: s.sum(1), wait), "sum columns": median(lambda: s.sum(0), wait),
+        "row bias": median(lambda: s + bias, wait), "cast": median(lambda: x.half(), wait), "compare": median(lambda: x < y, wait),
+        "cumsum": median(lambda: x.cumsum(0), wait), "sort": median(lambda: torch.sort(x, stable=True), wait),
+        "argsort": median(lambda: torch.argsort(x, stable=True), wait), "sort int64": median(lambda: torch.sort(l, stable=True), wait),
+        "sort rows": median(lambda: torch.sort(s, 1, stable=True), wait),
         "matmul float32": median(lambda: a @ b, wait), "matmul bfloat16": median(lambda: ha @ hb, wait),
         "dense float32": median(lambda: torch.addmm(c, a, b), wait), "dense bfloat16": median(lambda: torch.addmm(hc, ha, hb), wait),
         "dense relu float32": median(lambda: relu(torch.addmm(c, a, b)), wait),
@@ -61,7 +66,9 @@ try:
     a = cp.random.rand(m, m, dtype=cp.float32)
     out["cupy"] = {
         "add": median(lambda: x + y, wait), "sum": median(lambda: x.sum(), wait), "sum rows": median(lambda: s.sum(1), wait),
-        "sum columns": median(lambda: s.sum(0), wait), "matmul float32": median(lambda: a @ a, wait),
+        "sum columns": median(lambda: s.sum(0), wait), "cumsum": median(lambda: x.cumsum(), wait),
+        "sort": median(lambda: cp.sort(x), wait), "argsort": median(lambda: cp.argsort(x), wait),
+        "matmul float32": median(lambda: a @ a, wait),
     }
 except Exception as e: print(f"cupy: {e}", file=sys.stderr)
 try:
@@ -76,7 +83,9 @@ try:
     px, py = jax.random.normal(key, (rows, 32)), jax.random.normal(key, (rows, 2))
     w = [jax.random.normal(key, z) for z in [(32, 64), (64,), (64, 2)]]
     step = jax.jit(jax.grad(lambda w, x, y: ((jax.nn.relu(x @ w[0] + w[1]) @ w[2] - y) ** 2).sum()))
-    out["jax"] = {"sigmoid": median(lambda: keep(sigmoid(x)), wait), "gradient compiled": median(lambda: keep(step(w, px, py)), wait)}
+    sort, total = jax.jit(jnp.sort), jax.jit(jnp.sum)
+    out["jax"] = {"sigmoid": median(lambda: keep(sigmoid(x)), wait), "sort": median(lambda: keep(sort(x)), wait),
+        "sum": median(lambda: keep(total(x)), wait), "gradient compiled": median(lambda: keep(step(w, px, py)), wait)}
 except Exception as e: print(f"jax: {e}", file=sys.stderr)
 print(json.dumps(out))
 `;

@@ -9,12 +9,10 @@
 import { dtypes } from "../src/base/dtype.ts";
 import { cMemory } from "./c_ops.ts";
 import { nativeWeight } from "./cost.ts";
-import { CudaText, operandsOf } from "./cuda_text.ts";
+import { CudaText, HEAVY, operandsOf } from "./cuda_text.ts";
 import type { Kernel, Operand, Output } from "./kernel.ts";
 import type { ArrayText } from "./render.ts";
 
-/** Weight from which on arithmetic, not memory, is what a kernel waits for. */
-const HEAVY = 40;
 /** Weight up to which a kernel is little more than a copy. */
 const LIGHT = 4;
 
@@ -26,10 +24,17 @@ export function isDense(o: Operand): boolean {
   return o.access === "unit" && !o.virtual && o.gathered === 0;
 }
 
-/** Elements of a group where the widest of these arrays is read by 16 bytes; 1 without arrays. */
+/** Bytes of a turn that registers hold. */
+const TURN = 256;
+
+/** Elements of a group where the widest of these arrays is read by 16 bytes; fewer where there are many arrays, 1 without any. */
 export function groupWidth(kernel: Kernel, outputs: readonly Output[]): number {
-  const widest = Math.max(...kernel.operands.filter(isDense).map(bytesOf), ...outputs.map(bytesOf));
-  return Math.max(1, Math.min(16 / widest, nativeWeight(kernel) > HEAVY ? 4 : 16));
+  const arrays = [...kernel.operands.filter(isDense), ...outputs].map(bytesOf);
+  if (arrays.length === 0) return 1;
+  let width = Math.min(16 / Math.max(...arrays), nativeWeight(kernel) > HEAVY ? 4 : 16);
+  const all = arrays.reduce((x, y) => x + y);
+  while (width > 1 && width * all > TURN) width /= 2;
+  return width;
 }
 
 /** Groups that a thread takes at once: at least 32 bytes of each operand under way, but not more than registers hold. */

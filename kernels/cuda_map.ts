@@ -12,7 +12,7 @@ import type { ArrayText } from "./render.ts";
  * `vectorHead`.
  */
 export function vectorWidth(kernel: Kernel): number {
-  if (kernel.kind !== "map" || kernel.outputs.some((o) => o.access !== "unit")) return 1;
+  if (kernel.kind !== "map" || kernel.rank === 0 || kernel.outputs.some((o) => o.access !== "unit")) return 1;
   return groupWidth(kernel, kernel.outputs);
 }
 

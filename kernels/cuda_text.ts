@@ -7,6 +7,7 @@
  */
 import { dtypes, type ScalarType } from "../src/base/dtype.ts";
 import { cCast, cLiteral, cMemory, cOperation, cType, cWrap } from "./c_ops.ts";
+import { nativeWeight } from "./cost.ts";
 import type { Expr, LoadArg } from "./expr.ts";
 import { accExprs } from "./monoid.ts";
 import { blockLayout, type Kernel, type Monoid } from "./kernel.ts";
@@ -50,6 +51,18 @@ export function prepare(kernel: Kernel): Kernel {
     epilogue: m === null ? null : take(epilogue.length),
     reduction: m === null ? null : { ...m, combine: take(combine.length) },
   };
+}
+
+/** Weight from which on arithmetic, not memory, is what a kernel waits for. */
+export const HEAVY = 40;
+
+/**
+ * Blocks of a multiprocessor at once that the compiler must allow for: it may take up to 64 registers for a thread, or more where
+ * there is more to keep. Left to itself it keeps to fewer and puts values into memory.
+ */
+function blocksEach(k: Kernel): number {
+  if (k.operands.length + k.outputs.length > 16) return 1;
+  return nativeWeight(k) > HEAVY ? 2 : 4;
 }
 
 /** Operands that expressions look at. */
@@ -205,7 +218,7 @@ export class CudaText implements Dialect {
     const { k, out } = this;
     const indirect = blockLayout(k).length + this.extras.length > BY_VALUE;
     const parameter = indirect ? "const Args *arguments" : "const Args a";
-    out.open(`extern "C" __global__ void __launch_bounds__(${BLOCK}) tnp_kernel(${parameter}) {`);
+    out.open(`extern "C" __global__ void __launch_bounds__(${BLOCK}, ${blocksEach(k)}) tnp_kernel(${parameter}) {`);
     if (indirect) out.line("const Args &a = *arguments;");
     this.#prologue();
     write();

@@ -11,6 +11,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 import calls
+import sorting
 from indexing import indexing
 from printing import Promotion, printing
 from record import save_pool
@@ -26,6 +27,7 @@ def main():
         total += count
         print(f"{part.name:12} {count:6} records, {sum('e' in r for r in getattr(part, 'records', []))} errors")
     save_pool()
+    sorting.main()
     print(f"{'all':12} {total:6} records")
 
 
