@@ -10,6 +10,7 @@ import { dtypes } from "../src/base/dtype.ts";
 import { cMemory } from "./c_ops.ts";
 import { nativeWeight } from "./cost.ts";
 import { CudaText, HEAVY, operandsOf } from "./cuda_text.ts";
+import type { Expr } from "./expr.ts";
 import type { Kernel, Operand, Output } from "./kernel.ts";
 import type { ArrayText } from "./render.ts";
 
@@ -31,10 +32,25 @@ const TURN = 256;
 export function groupWidth(kernel: Kernel, outputs: readonly Output[]): number {
   const arrays = [...kernel.operands.filter(isDense), ...outputs].map(bytesOf);
   if (arrays.length === 0) return 1;
-  let width = Math.min(16 / Math.max(...arrays), nativeWeight(kernel) > HEAVY ? 4 : 16);
+  const values = nativeWeight(kernel) > HEAVY ? 4 : 64 / widestValue(kernel);
+  let width = Math.min(16 / Math.max(...arrays), values);
   const all = arrays.reduce((x, y) => x + y);
   while (width > 1 && width * all > TURN) width /= 2;
   return width;
+}
+
+/** Bytes of the widest value that the body computes with: at least 4, as registers hold them. */
+function widestValue(kernel: Kernel): number {
+  let widest = 4;
+  const seen = new Set<Expr>();
+  const visit = (e: Expr): void => {
+    if (seen.has(e)) return;
+    seen.add(e);
+    widest = Math.max(widest, dtypes[e.dtype].itemsize);
+    e.src.forEach(visit);
+  };
+  kernel.body.forEach(visit);
+  return widest;
 }
 
 /** Groups that a thread takes at once: at least 32 bytes of each operand under way, but not more than registers hold. */
@@ -43,7 +59,9 @@ export function groupUnroll(kernel: Kernel, width: number): number {
   const weight = nativeWeight(kernel);
   if (loads.length === 0 || weight > HEAVY) return 1;
   const bytes = loads.reduce((sum, o) => sum + (isDense(o) ? width : 1) * bytesOf(o), 0);
-  return bytes <= 16 && weight <= LIGHT ? 4 : bytes <= 128 ? 2 : 1;
+  let unroll = bytes <= 16 && weight <= LIGHT ? 4 : bytes <= 128 ? 2 : 1;
+  while (unroll > 1 && unroll * width * widestValue(kernel) > TURN / 2) unroll /= 2;
+  return unroll;
 }
 
 /** How a kernel goes through memory. */

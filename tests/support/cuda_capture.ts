@@ -50,6 +50,7 @@ class CaptureDevice implements RoutineHost {
   readonly generation = 0;
   readonly maxBlocks = 4096;
   readonly cublas = null;
+  readonly cublasLt = null;
   readonly tf32 = false;
   readonly sources = new Map<string, Captured>();
   /** What asks, and the expressions it asks for. */
