@@ -5,7 +5,7 @@ import { gpu, runCuda } from "./support/cuda.ts";
 import { mapUnroll, planReduce, vectorWidth } from "../kernels/cuda.ts";
 import type { Expr } from "../kernels/expr.ts";
 import type { Kernel } from "../kernels/kernel.ts";
-import { type ScalarType, type TypedArray } from "../src/base/dtype.ts";
+import type { ScalarType, TypedArray } from "../src/base/dtype.ts";
 import { getDevice } from "../src/device/registry.ts";
 import { acc, b, fill, kernel, load, memory, monoid, operand, output, type Run, runJs } from "./support/kernels.ts";
 
