@@ -20,7 +20,7 @@ function installed() {
 }
 
 function install() {
-  if (!hasPip() && process.getuid?.() === 0 && runs("apt-get", ["--version"])) {
+  if (python === "python3" && !hasPip() && process.getuid?.() === 0 && runs("apt-get", ["--version"])) {
     say("installing python3-pip with apt-get");
     const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
     for (const args of [["update"], ["install", "--no-install-recommends", "python3-pip"]]) {
