@@ -10,10 +10,11 @@ import type { Kernel, Routine } from "../../kernels/kernel.ts";
 import { Arena, type HostBuffer } from "./arena.ts";
 import { type CpuConfig, cpuConfig, setCpuConfig } from "./config.ts";
 import { WorkQueue } from "./cpu_queue.ts";
-import type { Buffer, Callable, Device, Executable, MemoryStats } from "./device.ts";
+import type { Buffer, Callable, Device, Executable, Launch, MemoryStats } from "./device.ts";
 import { hostOf } from "./host.ts";
 import { KernelRunner } from "./kernel_runner.ts";
 import { forgetToolchain } from "./native.ts";
+import { forgetThread } from "./native_thread.ts";
 import { makeRoutine } from "./routines.ts";
 import { forgetSorts } from "./sort_native.ts";
 
@@ -55,8 +56,8 @@ export class CpuDevice implements Device {
   routine(routine: Routine): Callable {
     let call = this.#routines.get(routine.key);
     if (call === undefined) {
-      const queue = this.#queue, run = makeRoutine(this, routine);
-      call = (call) => queue.active ? queue.routine(routine, call, run) : run(call);
+      const queue = this.#queue, { run, native } = makeRoutine(this, routine);
+      call = (call) => queue.active ? queue.routine(routine, call, run, native) : run(call);
       this.#routines.set(routine.key, call);
     }
     return call;
@@ -104,7 +105,11 @@ export class CpuDevice implements Device {
     if (entry === undefined) {
       const runner = new KernelRunner(kernel);
       const queue = this.#queue, run: Executable = (launch) => runner.run(launch);
-      entry = { runner, run: (launch) => queue.active ? queue.kernel(kernel, launch, run) : runner.run(launch) };
+      const native = (launch: Launch) => runner.native(launch);
+      entry = {
+        runner,
+        run: (launch) => queue.active ? queue.kernel(kernel, launch, run, native) : runner.run(launch),
+      };
       if (this.#kernels.size >= MOST) this.#kernels.delete(this.#kernels.keys().next().value!);
       this.#kernels.set(kernel.key, entry);
     }
@@ -124,5 +129,6 @@ export function configureCpu(changes: Partial<CpuConfig> | null): void {
   setCpuConfig(changes);
   cpu.arena.limit = cpuConfig().cacheLimit;
   forgetToolchain();
+  forgetThread();
   cpu.forget();
 }

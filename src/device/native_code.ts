@@ -4,7 +4,15 @@
  * @module
  */
 import { cpuConfig } from "./config.ts";
-import { compileCost, makeSource, type Making, type NativeFunction, nativeSource, type SourceOf } from "./native.ts";
+import {
+  compileCost,
+  makeSource,
+  type Making,
+  type NativeFunction,
+  nativeSource,
+  nativeSourceSoon,
+  type SourceOf,
+} from "./native.ts";
 
 /** From this much JavaScript time on it pays to look for the code on disk, in nanoseconds. */
 const LOOK = 1e6;
@@ -25,6 +33,8 @@ export class NativeCode {
   #next = LOOK;
   #looked = false;
   #refused = false;
+  #coming = false;
+  #failure: unknown = null;
 
   /** @param name what it is, for warnings */
   constructor(name: string, source: SourceOf) {
@@ -45,6 +55,32 @@ export class NativeCode {
     return this.#find(engine === "c" || ns >= compileCost());
   }
 
+  /**
+   * The same for work that a reader awaits: what is worth compiling is compiled while the event loop goes on, and is undefined until then.
+   * @throws what went wrong meanwhile
+   */
+  getSoon(ns: number): NativeFunction | null | undefined {
+    if (this.#function !== null || this.#refused) return this.#function;
+    if (this.#failure !== null) throw this.#failure;
+    const { engine } = cpuConfig();
+    if (engine === "js" || this.#coming) return engine === "js" ? null : undefined;
+    if (!this.#looked && this.#look() !== null) return this.#function;
+    if (engine !== "c" && ns < compileCost()) return null;
+    this.#coming = true;
+    nativeSourceSoon(this.#source, this.#name).then((made) => {
+      this.#function ??= made;
+      this.#refused = this.#function === null;
+    }).catch((error: unknown) => this.#failure = error).finally(() => this.#coming = false);
+    return undefined;
+  }
+
+  /** Looks for the code on disk, once. */
+  #look(): NativeFunction | null {
+    this.#looked = true;
+    this.#next = START * compileCost();
+    return this.#function = nativeSource(this.#source, false, this.#name);
+  }
+
   #find(now: boolean): NativeFunction | null {
     const pays = now || this.#spent > compileCost();
     if (now && this.#making !== null) {
@@ -52,11 +88,7 @@ export class NativeCode {
       this.#making = null;
     }
     if (this.#making === null && !now) {
-      if (!this.#looked) {
-        this.#looked = true;
-        this.#next = START * compileCost();
-        return this.#function = nativeSource(this.#source, false, this.#name);
-      }
+      if (!this.#looked) return this.#look();
       // Null where the compiler has not been tried yet: that takes a while, so the whole price is waited for.
       this.#making = makeSource(this.#source, this.#name);
     }
