@@ -5,10 +5,11 @@
  * @module
  */
 
-/** Exports `tnp_queue_open`, `_push`, `_wait`, `_close`, and two calls that take a block: `tnp_gemm` and `tnp_dnnl`. */
+/** Exports `tnp_queue_open`, `_push`, `_wait`, `_close`, and `_entry`, which gives the addresses of calls into libraries. */
 export const cQueue = `#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 typedef long long i64;
 
@@ -25,19 +26,25 @@ typedef struct job {
 
 typedef struct {
   unsigned done; /* finished jobs, modulo 2^32 */
-  int running;
+  int running, stopped;
   int threads;
   void (*set_threads)(int);
   job *first, *last;
   pthread_mutex_t lock;
   pthread_cond_t filled, emptied;
+  pthread_t thread;
 } queue;
+
+/* The queue of this process: JavaScript's main thread has it. */
+static queue *opened;
+static pid_t owner;
 
 static void *work(void *arg) {
   queue *q = arg;
   pthread_mutex_lock(&q->lock);
   for (;;) {
-    while (q->first == 0) pthread_cond_wait(&q->filled, &q->lock);
+    while (q->first == 0 && !q->stopped) pthread_cond_wait(&q->filled, &q->lock);
+    if (q->stopped) break;
     job *j = q->first;
     if ((q->first = j->next) == 0) q->last = 0;
     q->running = 1;
@@ -56,6 +63,7 @@ static void *work(void *arg) {
     __atomic_store_n(&q->done, q->done + 1, __ATOMIC_RELEASE);
     if (q->first == 0) pthread_cond_broadcast(&q->emptied);
   }
+  pthread_mutex_unlock(&q->lock);
   return 0;
 }
 
@@ -70,20 +78,19 @@ queue *tnp_queue_open(void (*set_threads)(int)) {
   pthread_attr_t attr;
   pthread_attr_init(&attr);
   pthread_attr_setstacksize(&attr, 16 << 20);
-  pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
   /* Signals are for the threads that expect them. */
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  pthread_t thread;
-  const int failed = pthread_create(&thread, &attr, work, q);
+  const int failed = pthread_create(&q->thread, &attr, work, q);
   pthread_sigmask(SIG_SETMASK, &before, 0);
   pthread_attr_destroy(&attr);
   if (failed) {
     free(q);
     return 0;
   }
-  return q;
+  owner = getpid();
+  return opened = q;
 }
 
 /* Adds a call; tells whether there was memory for it. */
@@ -107,8 +114,10 @@ void tnp_queue_wait(queue *q) {
   pthread_mutex_unlock(&q->lock);
 }
 
-/* Drops the calls that have not begun and waits for the one that has. */
+/* Drops the calls that have not begun, waits for the one that has, and ends the thread. */
 void tnp_queue_close(queue *q) {
+  if (q == 0 || q != opened || owner != getpid()) return;
+  opened = 0;
   pthread_mutex_lock(&q->lock);
   for (job *j = q->first; j;) {
     job *next = j->next;
@@ -116,12 +125,17 @@ void tnp_queue_close(queue *q) {
     j = next;
   }
   q->first = q->last = 0;
-  while (q->running) pthread_cond_wait(&q->emptied, &q->lock);
+  q->stopped = 1;
+  pthread_cond_signal(&q->filled);
   pthread_mutex_unlock(&q->lock);
+  pthread_join(q->thread, 0);
 }
 
+/* A runtime that ends with an error unloads this library, without a word to the program, before it frees memory. */
+__attribute__((destructor)) static void unloaded(void) { tnp_queue_close(opened); }
+
 /* A product by CBLAS: function, type (0 to 3: s, d, c, z), transA, transB, m, n, k, a, lda, b, ldb, c, ldc. */
-void tnp_gemm(i64 *x) {
+static void gemm(i64 *x) {
   const int row_major = 101, ta = x[2], tb = x[3], m = x[4], n = x[5], k = x[6], lda = x[8], ldb = x[10], ldc = x[12];
   const void *a = (void *)x[7], *b = (void *)x[9];
   void *c = (void *)x[11];
@@ -143,7 +157,7 @@ void tnp_gemm(i64 *x) {
  * A primitive of oneDNN: dnnl_memory_set_data_handle, dnnl_primitive_execute, dnnl_stream_wait, primitive, stream, arguments, their
  * count, then the memory object and the address of each. The first status that is not 0 is left in the first word, else 0.
  */
-void tnp_dnnl(i64 *x) {
+static void dnnl(i64 *x) {
   int (*set)(void *, void *) = (int (*)(void *, void *))x[0];
   int (*execute)(void *, void *, int, void *) = (int (*)(void *, void *, int, void *))x[1];
   int (*wait)(void *) = (int (*)(void *))x[2];
@@ -154,4 +168,7 @@ void tnp_dnnl(i64 *x) {
   if (status == 0) status = wait((void *)x[4]);
   x[0] = status;
 }
+
+/* The address of the call of a library: 0 for CBLAS, 1 for oneDNN. */
+void *tnp_queue_entry(int library) { return library == 0 ? (void *)gemm : (void *)dnnl; }
 `;

@@ -41,7 +41,7 @@ export function recordDnnl(
     ...[primitive, stream, addressOf(args), memories.length],
     ...memories.flatMap((memory, i) => [memory, addresses[i]!]),
   );
-  recorder.call(recorder.thread.entry("tnp_dnnl"), block, () => {
+  recorder.call(recorder.thread.entry("dnnl"), block, () => {
     library.check("dnnl_primitive_execute", Number(block[0]));
   });
 }
@@ -61,5 +61,5 @@ export function recordGemm(
     ...[entry(library, `cblas_${type}gemm`), types.indexOf(type), TRANSPOSE[transA], TRANSPOSE[transB]],
     ...rest,
   );
-  recorder.call(recorder.thread.entry("tnp_gemm"), block);
+  recorder.call(recorder.thread.entry("cblas"), block);
 }

@@ -8,7 +8,6 @@
  */
 import process from "node:process";
 import { isMainThread } from "node:worker_threads";
-import { dlopen, dlsym, RTLD } from "../../ffi/libc.ts";
 import { addressOf, native, toNumber, viewOf } from "../../ffi/mem.ts";
 import { openMPAddress } from "../../ffi/openmp.ts";
 import { platform } from "../../ffi/runtime.ts";
@@ -24,6 +23,7 @@ const symbols = {
   tnp_queue_open: { parameters: ["address"], result: "address" },
   tnp_queue_push: { parameters: ["address", "address", "address", "i32"], result: "i32" },
   tnp_queue_wait: { parameters: ["address"], result: "void" },
+  tnp_queue_entry: { parameters: ["i32"], result: "address" },
   tnp_queue_close: { parameters: ["address"], result: "void" },
 } as const satisfies Symbols;
 
@@ -42,17 +42,13 @@ export class NativeThread {
   readonly #f: Library<typeof symbols>["symbols"];
   readonly #queue: Address;
   readonly #counter: Int32Array;
-  readonly #path: string;
-  readonly #entries = new Map<string, number>();
+  readonly #entries: { cblas?: number; dnnl?: number } = {};
   #pushed = 0;
   #done = 0;
   #closed = false;
 
   /** @throws DeviceError where the system gives no thread */
   constructor(library: Library<typeof symbols>) {
-    // Its code runs until the process ends.
-    dlopen(library.path, RTLD.NOW | RTLD.NODELETE);
-    this.#path = library.path;
     this.#f = library.symbols;
     const queue = toNumber(this.#f.tnp_queue_open(native(openMPAddress("omp_set_num_threads"))));
     if (queue === 0) throw new DeviceError("tnp_queue_open: the system gives no thread");
@@ -91,11 +87,9 @@ export class NativeThread {
     if (!this.#closed) this.#f.tnp_queue_wait(this.#queue);
   }
 
-  /** The address of a function of the thread's library. */
-  entry(name: "tnp_gemm" | "tnp_dnnl"): number {
-    let entry = this.#entries.get(name);
-    if (entry === undefined) this.#entries.set(name, entry = dlsym(dlopen(this.#path, RTLD.NOW), name));
-    return entry;
+  /** The address of the call of a library, as `push` takes it. */
+  entry(library: "cblas" | "dnnl"): number {
+    return this.#entries[library] ??= toNumber(this.#f.tnp_queue_entry(library === "cblas" ? 0 : 1));
   }
 }
 
