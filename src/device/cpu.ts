@@ -9,7 +9,7 @@ import { platform } from "../../ffi/runtime.ts";
 import type { Kernel, Routine } from "../../kernels/kernel.ts";
 import { Arena, type HostBuffer } from "./arena.ts";
 import { type CpuConfig, cpuConfig, setCpuConfig } from "./config.ts";
-import { WorkQueue } from "./cpu_queue.ts";
+import { turn, WorkQueue } from "./cpu_queue.ts";
 import type { Buffer, Callable, Device, Executable, Launch, MemoryStats } from "./device.ts";
 import { hostOf } from "./host.ts";
 import { KernelRunner } from "./kernel_runner.ts";
@@ -20,6 +20,9 @@ import { forgetSorts } from "./sort_native.ts";
 
 /** From this size on blocks are worth aligning, so the address of memory is asked for. */
 const LARGE = 256 << 10;
+
+/** Bytes that are copied between two turns of the event loop. */
+const PIECE = 4 << 20;
 
 /** Kernels kept at hand; beyond, the oldest goes (a plan that uses it keeps it). */
 const MOST = 8192;
@@ -78,7 +81,14 @@ export class CpuDevice implements Device {
 
   async readAsync(buffer: Buffer, byteOffset: number, byteLength: number): Promise<Uint8Array<ArrayBuffer>> {
     await this.#queue.finishAsync();
-    return this.read(buffer, byteOffset, byteLength);
+    if (byteLength <= PIECE) return this.read(buffer, byteOffset, byteLength);
+    const bytes = new Uint8Array(new ArrayBuffer(byteLength));
+    for (let at = 0; at < byteLength; at += PIECE) {
+      this.#queue.check(buffer);
+      bytes.set(hostOf(buffer).bytes(byteOffset + at, Math.min(PIECE, byteLength - at)), at);
+      await turn(true);
+    }
+    return bytes;
   }
 
   defer<T>(run: () => T): T {
@@ -105,7 +115,7 @@ export class CpuDevice implements Device {
     if (entry === undefined) {
       const runner = new KernelRunner(kernel);
       const queue = this.#queue, run: Executable = (launch) => runner.run(launch);
-      const native = (launch: Launch) => runner.native(launch);
+      const native = (launch: Launch, urgent: boolean) => runner.native(launch, urgent);
       entry = {
         runner,
         run: (launch) => queue.active ? queue.kernel(kernel, launch, run, native) : runner.run(launch),

@@ -20,8 +20,9 @@ import { type NativeThread, nativeThread, type Recorded, Recorder } from "./nati
 
 /** Nanoseconds of JavaScript from which on work waits; compiled code takes a tenth of it. */
 const LONG = 20e6;
-/** Milliseconds that a slice should take at most, and after which the event loop gets a turn. */
-const SLICE = 8;
+/** Milliseconds that a slice should take at most, and the first of some work, whose speed is a guess; after either the event loop gets a turn. */
+const SLICE = 6;
+const FIRST = 2;
 /** Nanoseconds, in JavaScript, of a multiplication in a product and of an element in a sort. */
 const PRODUCT = 1;
 const SORT = 60;
@@ -58,8 +59,8 @@ interface Item {
   readonly writes: readonly Buffer[];
 }
 
-/** Whether native code does some work: undefined while that is being made. */
-export type IsNative<T> = (work: T) => boolean | undefined;
+/** Whether native code does some work: undefined while that is being made. What cannot be cut is `urgent`: it would block the event loop. */
+export type IsNative<T> = (work: T, urgent: boolean) => boolean | undefined;
 
 const never = () => false;
 
@@ -140,15 +141,17 @@ export class WorkQueue {
   kernel(kernel: Kernel, launch: Launch, run: (launch: Launch) => void, native: IsNative<Launch> = never): void {
     const points = sizeOf(launch.sizes), rate = cost(kernel);
     if (this.#atOnce(points * rate, launch.operands, launch.outputs)) return this.#direct(() => run(launch));
-    const { kind, rank, reduced } = kernel;
+    const { kind, rank, reduced } = kernel, loops = kind === "scatter" ? 0 : rank - reduced;
+    const least = kind === "reduce" ? FEWEST_KEPT : kind === "scan" ? FEWEST_ROWS : 1;
+    const sizes = [...launch.sizes], urgent = sizeOf(sizes.slice(0, loops)) < 2 * least;
     const operands = launch.operands.map(keep), outputs = launch.outputs.map(keep), scalars = [...launch.scalars];
     const move = <A extends Arg>(arg: A, { start }: Region): A => ({ ...arg, offset: at(arg, start) });
     this.#push({
-      regions: [whole([...launch.sizes])],
+      regions: [whole(sizes)],
       rate,
       units: ({ size }) => sizeOf(size),
-      loops: kind === "scatter" ? 0 : rank - reduced,
-      least: kind === "reduce" ? FEWEST_KEPT : kind === "scan" ? FEWEST_ROWS : 1,
+      loops,
+      least,
       run: (region) =>
         run({
           sizes: region.size,
@@ -156,7 +159,7 @@ export class WorkQueue {
           outputs: outputs.map((arg) => move(arg, region)),
           scalars,
         }),
-      native: () => native({ sizes: launch.sizes, operands, outputs, scalars }),
+      native: () => native({ sizes, operands, outputs, scalars }, urgent),
       whole: true,
       sent: null,
       reads: buffersOf(launch.operands),
@@ -185,7 +188,7 @@ export class WorkQueue {
           operands: operands.map((arg) => ({ ...arg, offset: at(arg, region.start) })),
           scalars,
         }),
-      native: () => native({ inputs, output, operands, scalars }),
+      native: () => native({ inputs, output, operands, scalars }, !product),
       whole: true,
       sent: null,
       reads: buffersOf(args),
@@ -196,7 +199,7 @@ export class WorkQueue {
   /** Does all that waits, now. */
   finish(): void {
     while (this.#items.length > 0) {
-      if (this.#sent === 0) this.#step(Infinity);
+      if (this.#sent === 0) this.#step(false);
       else {
         this.#thread()?.wait();
         this.#retire();
@@ -220,11 +223,13 @@ export class WorkQueue {
       const start = performance.now();
       this.#send();
       if (this.#retire()) waiting = performance.now();
-      if (this.#sent > 0 || this.#items.length > 0 && this.#isComing(this.#items[0]!)) {
+      const next = this.#items[0];
+      if (next === undefined) break;
+      if (this.#sent > 0 || this.#isComing(next)) {
         await turn(start - waiting < EAGER);
         continue;
       }
-      while (this.#items.length > 0 && this.#sent === 0 && performance.now() - start < SLICE / 2) this.#step(SLICE);
+      do this.#step(true); while (this.#items[0]?.whole === false && performance.now() - start < SLICE / 2);
       await turn(true);
       waiting = performance.now();
     }
@@ -317,12 +322,13 @@ export class WorkQueue {
     this.active = this.#deferring > 0 || this.#items.length > 0 || this.#anyFailed;
   }
 
-  /** Does one slice of at most so many milliseconds. */
-  #step(most: number): void {
+  /** Does one slice of the first item, or what is left of it. */
+  #step(inSlices: boolean): void {
     const item = this.#items[0]!, { regions, loops, least } = item;
     try {
       for (const buffer of item.reads) this.check(buffer);
       let region = regions.pop()!;
+      const most = inSlices ? (item.whole ? FIRST : SLICE) : Infinity;
       while (item.rate * item.units(region) > most * 1e6) {
         const parts = partsOf(region, loops, least);
         if (parts === null) break;
@@ -343,6 +349,6 @@ export class WorkQueue {
 }
 
 /** A turn of the event loop. @param soon whether it is to come back at once, or after a millisecond */
-function turn(soon: boolean): Promise<void> {
+export function turn(soon: boolean): Promise<void> {
   return new Promise((resolve) => void (soon ? setImmediate(resolve) : setTimeout(resolve, 1)));
 }

@@ -15,7 +15,7 @@ export interface Host extends Device {
   runner(kernel: Kernel): {
     tryNative(launch: Launch, ns: number): boolean;
     /** Whether compiled code would run a launch that a reader awaits: undefined while that is being made. */
-    native(launch: Launch): boolean | undefined;
+    native(launch: Launch, urgent?: boolean): boolean | undefined;
   };
 }
 
@@ -23,7 +23,7 @@ export interface Host extends Device {
 export interface RoutineRunner {
   readonly run: Callable;
   /** Whether native code would do a call that a reader awaits: undefined while that is being made. */
-  native(call: Call): boolean | undefined;
+  native(call: Call, urgent: boolean): boolean | undefined;
 }
 
 /** An array in host memory; offset and strides in elements from the start of the memory. */

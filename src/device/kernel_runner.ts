@@ -154,10 +154,10 @@ export class KernelRunner {
   }
 
   /** Whether compiled code would run a launch that a reader awaits: undefined while that is being made beside the program. */
-  native({ sizes }: Launch): boolean | undefined {
+  native({ sizes }: Launch, urgent = false): boolean | undefined {
     const { engine } = cpuConfig(), ns = sizes.reduce((a, b) => a * b, this.#cost * this.#wasm.share);
     if (engine === "js" || engine === "wasm" || (engine !== "c" && ns < SMALL)) return false;
-    const run = this.#code.getSoon(ns);
+    const run = this.#code.getSoon(ns, urgent);
     return run === undefined ? undefined : run !== null;
   }
 

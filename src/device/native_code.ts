@@ -21,6 +21,9 @@ const START = 0.25;
 /** JavaScript time between two questions whether the compiler is done. */
 const ASK = 2e6;
 
+/** JavaScript that would keep the event loop waiting for so long is not run where code can be had instead. */
+const BLOCKING = 15e6;
+
 /** One source that is compiled when that pays. */
 export class NativeCode {
   readonly #name: string;
@@ -57,15 +60,16 @@ export class NativeCode {
 
   /**
    * The same for work that a reader awaits: what is worth compiling is compiled while the event loop goes on, and is undefined until then.
+   * @param urgent whether JavaScript could not be cut into slices, so that it would block the event loop
    * @throws what went wrong meanwhile
    */
-  getSoon(ns: number): NativeFunction | null | undefined {
+  getSoon(ns: number, urgent: boolean): NativeFunction | null | undefined {
     if (this.#function !== null || this.#refused) return this.#function;
     if (this.#failure !== null) throw this.#failure;
     const { engine } = cpuConfig();
     if (engine === "js" || this.#coming) return engine === "js" ? null : undefined;
     if (!this.#looked && this.#look() !== null) return this.#function;
-    if (engine !== "c" && ns < compileCost()) return null;
+    if (engine !== "c" && ns < (urgent ? BLOCKING : compileCost())) return null;
     this.#coming = true;
     nativeSourceSoon(this.#source, this.#name).then((made) => {
       this.#function ??= made;

@@ -88,7 +88,7 @@ const searchSteps = (n: number, values: readonly number[]): number => sizeOf(val
 /** Whether compiled code will sort, for a reader that awaits it: undefined while that is being made. */
 export function sortsNative(dtype: DType, shape: readonly number[], positions: boolean): boolean | undefined {
   if (!isSortable(dtype, shape)) return false;
-  const run = sortCode(dtype, positions).getSoon(sizeOf(shape) * SORT_COST);
+  const run = sortCode(dtype, positions).getSoon(sizeOf(shape) * SORT_COST, true);
   return run === undefined ? undefined : run !== null;
 }
 
@@ -96,7 +96,7 @@ export function sortsNative(dtype: DType, shape: readonly number[], positions: b
 export function searchesNative(dtype: DType, n: number, values: readonly number[]): boolean | undefined {
   const steps = searchSteps(n, values);
   if (!cSortable(dtype) || steps <= FEW) return false;
-  const run = searchCode(dtype).getSoon(steps * SEARCH_COST);
+  const run = searchCode(dtype).getSoon(steps * SEARCH_COST, true);
   return run === undefined ? undefined : run !== null;
 }
 
