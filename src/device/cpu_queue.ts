@@ -218,6 +218,8 @@ export class WorkQueue {
   }
 
   async #run(): Promise<void> {
+    // Submitting took its time already.
+    if (this.#sent < this.#items.length) await turn(true);
     let waiting = performance.now();
     while (this.#items.length > 0) {
       const start = performance.now();
