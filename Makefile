@@ -32,7 +32,7 @@ demo: setup
 	@node scripts/demo.mjs
 
 test: setup
-	@node scripts/test.mjs --checks --embedded=node
+	@node scripts/test.mjs --checks --embedded=node --clang=node
 
 test-embedded: setup
 	@node scripts/test.mjs --embedded
