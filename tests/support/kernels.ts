@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import process from "node:process";
 import { addressOf, native } from "../../ffi/mem.ts";
 import { available, openFile } from "../../ffi/open.ts";
 import { dtypes, type ScalarType, type TypedArray, typedArrays } from "../../src/base/dtype.ts";
@@ -124,13 +125,16 @@ function scratch(): string {
     path = mkdtempSync(join(tmpdir(), "tnp-kernels-"));
     folder.set("path", path);
     const made = path;
-    globalThis.process?.on("exit", () => rmSync(made, { recursive: true, force: true }));
+    const remove = () => rmSync(made, { recursive: true, force: true });
+    process.on("exit", remove);
+    // `deno test` knows only this one.
+    globalThis.addEventListener?.("unload", remove);
   }
   return path;
 }
 
 let threads: readonly string[] = cFlags.openmp;
-const cc = globalThis.process?.env["TNP_CC"] ?? "cc";
+const cc = process.env["TNP_CC"] ?? "cc";
 function compile(name: string, source: string): string | null {
   const c = join(scratch(), `${name}.c`), so = join(scratch(), `${name}.so`);
   writeFileSync(c, source);
