@@ -36,7 +36,7 @@ demo: setup
 	@node scripts/demo.mjs
 
 test: setup nvrtc
-	@node scripts/test.mjs --checks --embedded=node
+	@node scripts/test.mjs --checks --embedded=node --clang=node
 
 test-embedded: setup
 	@node scripts/test.mjs --embedded

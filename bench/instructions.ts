@@ -11,7 +11,7 @@ import { blockLayout, type Kernel, type Operand, type Output } from "../kernels/
 import { nodeOf } from "../src/array.ts";
 import { dtypeInfo } from "../src/base/dtype.ts";
 import type { ArrayArg, Executable, Launch, VirtualArg } from "../src/device/device.ts";
-import { build, type Compiler } from "../src/device/compiler.ts";
+import { build, compileNow, type Compiler } from "../src/device/compiler.ts";
 import { toolchain } from "../src/device/native.ts";
 import { NullDevice } from "../src/device/null.ts";
 import { withDevice } from "../src/device/registry.ts";
@@ -103,7 +103,7 @@ function instructions(sample: Sample, compiler: Compiler, folder: string): numbe
   const text = renderC(sample.kernel);
   // The kernel must stay a function of its own.
   writeFileSync(source, `__attribute__((noinline)) void tnp_kernel(const void *block);\n${text}\n${driver(sample)}`);
-  build(compiler.path, flags, source, binary, compiler.libraries);
+  compileNow(build(compiler.path, flags, source, binary, compiler.libraries));
   const args = ["--tool=callgrind", "--toggle-collect=tnp_kernel", `--callgrind-out-file=${out}`, binary];
   // Looking up functions of libraries is not part of the kernel's work.
   const ended = spawnSync("valgrind", args, { encoding: "utf8", env: { ...process.env, LD_BIND_NOW: "1" } });

@@ -59,6 +59,20 @@ export function dlopen(path: string, flags: number): number {
   return handle;
 }
 
+/**
+ * The address of a symbol of an open library, in plain numbers.
+ *
+ * @param handle What `dlopen` gave.
+ * @throws NativeError where the library has no such symbol.
+ */
+export function dlsym(handle: number, name: string): number {
+  const { dlsym, dlerror } = libc().symbols;
+  if (dlsym === undefined || dlerror === undefined) throw new NativeError("dlsym", -1, `absent on ${platform}`);
+  const address = toNumber(dlsym(native(handle), cstring(name)));
+  if (address === 0) throw new NativeError("dlsym", -1, "failed", readCString(dlerror()));
+  return address;
+}
+
 const MADV_HUGEPAGE = 14, PAGE = 4096;
 
 /**

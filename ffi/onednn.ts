@@ -123,6 +123,17 @@ export class Primitive implements Disposable {
     if (waited !== 0) this.#dnnl.check("dnnl_stream_wait", waited);
   }
 
+  /** What a caller of oneDNN's C functions needs to run the primitive; valid until it is disposed. */
+  get handles(): {
+    readonly primitive: Address;
+    readonly stream: Address;
+    readonly memories: readonly Address[];
+    readonly block: Uint8Array;
+  } {
+    if (this.#primitive === undefined) throw new NativeError("dnnl_primitive_execute", -1, "used after dispose");
+    return { primitive: this.#primitive, stream: this.#stream, memories: this.#memories, block: this.#block };
+  }
+
   [Symbol.dispose](): void {
     const primitive = this.#primitive;
     if (primitive === undefined) return;

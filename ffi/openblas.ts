@@ -72,7 +72,8 @@ export type BlasType = "s" | "d" | "c" | "z";
 export type Transpose = "n" | "t" | "c";
 
 const ROW_MAJOR = 101;
-const TRANSPOSE = { n: 111, t: 112, c: 113 } as const satisfies Record<Transpose, number>;
+/** How CBLAS calls them. */
+export const TRANSPOSE = { n: 111, t: 112, c: 113 } as const satisfies Record<Transpose, number>;
 
 /** OpenBLAS: matrix products, and LAPACK through `lapack`. Memory is given by address (best as `native` gives it) and must stay referenced. */
 export class OpenBLAS implements Disposable {

@@ -1,5 +1,5 @@
 import { NativeError } from "./errors.ts";
-import { dlopen, libc, RTLD } from "./libc.ts";
+import { dlopen, dlsym, libc, RTLD } from "./libc.ts";
 import { load } from "./load.ts";
 import { cstring } from "./mem.ts";
 import { env, platform } from "./runtime.ts";
@@ -28,7 +28,7 @@ export const spec: LibrarySpec<typeof symbols> = {
 };
 
 let library: OpenMP | undefined;
-let pinned: boolean | undefined;
+let pinned: number | null | undefined;
 
 /** The OpenMP runtime, opened once and pinned. */
 export function openmp(): OpenMP {
@@ -56,15 +56,22 @@ function setSpins(): void {
  * @returns Whether libgomp is there.
  */
 export function pinOpenMP(): boolean {
-  if (pinned !== undefined) return pinned;
-  if (platform !== "linux") return pinned = false;
+  if (pinned === undefined) pinned = platform === "linux" ? pin() : null;
+  return pinned !== null;
+}
+
+function pin(): number | null {
   try {
     setSpins();
-    dlopen("libgomp.so.1", RTLD.NOW | RTLD.NODELETE);
-    return pinned = true;
+    return dlopen("libgomp.so.1", RTLD.NOW | RTLD.NODELETE);
   } catch (error) {
     // Without libgomp there is nothing to keep.
-    if (error instanceof NativeError) return pinned = false;
+    if (error instanceof NativeError) return null;
     throw error;
   }
+}
+
+/** The address of a function of libgomp; 0 without libgomp. */
+export function openMPAddress(name: keyof typeof symbols): number {
+  return pinOpenMP() ? dlsym(pinned!, name) : 0;
 }

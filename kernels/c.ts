@@ -24,7 +24,10 @@ export const cFlags = {
 
 /** Sources that compile and link where a feature is there. */
 export const cProbes = {
-  openmp: `extern int omp_get_max_threads(void);
+  openmp: `#if defined(__clang__) && defined(__linux__)
+#error clang brings an OpenMP library of its own, beside the one of oneDNN: two pools on the same processors
+#endif
+extern int omp_get_max_threads(void);
 int tnp_probe(void) {
   int n = 0;
 #pragma omp parallel for reduction(+ : n)

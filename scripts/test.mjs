@@ -1,6 +1,8 @@
 // Runs tests/*_test.ts in Deno, Bun and Node, each file in a process of its own, and ends with `N passed, N failed`.
-//   node scripts/test.mjs [--runtimes=deno,bun,node] [--embedded[=node]] [--checks] [--jobs=2] [file or word…]
+//   node scripts/test.mjs [--runtimes=deno,bun,node] [--embedded[=node]] [--clang=node] [--checks] [--jobs=2] [file or word…]
 // --embedded hides the compiler and the native libraries in all runs; --embedded=node adds such a run in one runtime.
+// --clang=node adds a run of the tests of compiled C with clang, where it is installed.
+import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { basename, join } from "node:path";
@@ -17,12 +19,20 @@ const seconds = Number(process.env.TNP_TEST_TIMEOUT ?? 300);
 const jobs = Number(option("jobs") || Math.min(2, availableParallelism()));
 const runtimes = list(option("runtimes")) ?? [...runtimeNames];
 const embedded = option("embedded");
-/** @type {{ runtime: import("./lib.mjs").RuntimeName, hidden: boolean }[]} */
+const clang = spawnSync("clang", ["--version"]).status === 0;
+/** Tests of compiled C. */
+const compiled = ["kernels_test", "kernels_fuzz_test", "ulp_test", "engine_test", "sort_native_test"];
+/** @type {{ runtime: import("./lib.mjs").RuntimeName, kind: "" | "embedded" | "clang" }[]} */
 const passes = [
-  ...runtimes.map((runtime) => ({ runtime, hidden: embedded === "" })),
-  ...(list(embedded) ?? []).map((runtime) => ({ runtime, hidden: true })),
+  ...runtimes.map((runtime) => ({
+    runtime,
+    kind: embedded === "" ? /** @type {const} */ ("embedded") : /** @type {const} */ (""),
+  })),
+  ...(list(embedded) ?? []).map((runtime) => ({ runtime, kind: /** @type {const} */ ("embedded") })),
+  ...(clang ? list(option("clang")) ?? [] : []).map((runtime) => ({ runtime, kind: /** @type {const} */ ("clang") })),
 ];
 const files = testFiles();
+const environments = { "": {}, embedded: embeddedEnv, clang: { TNP_CC: "clang" } };
 const total = { passed: 0, failed: 0, skipped: 0 };
 /** @type {string[]} */
 const broken = [];
@@ -45,20 +55,21 @@ if (broken.length > 0) console.log(`\nfailed:\n${broken.map((name) => `  ${name}
 console.log(`\n${total.passed} passed, ${total.failed} failed${total.skipped > 0 ? `, ${total.skipped} skipped` : ""}`);
 process.exitCode = total.failed > 0 || total.passed === 0 ? 1 : 0;
 
-/** Runs all files in one runtime. @param {{ runtime: import("./lib.mjs").RuntimeName, hidden: boolean }} pass */
-async function runPass({ runtime, hidden }) {
-  const label = hidden ? `${runtime} embedded` : runtime;
+/** Runs the files in one runtime. @param {typeof passes[number]} pass */
+async function runPass({ runtime, kind }) {
+  const label = `${runtime} ${kind}`.trim();
+  const chosen = kind === "clang" ? files.filter((file) => compiled.some((name) => file.includes(`/${name}`))) : files;
   const found = findRuntime(runtime);
   if (found === undefined) {
     console.error(`test: ${runtime} is not installed; run: make setup`);
     return fail(label);
   }
-  console.log(`\n${label} (${found.version}), ${files.length} files`);
+  console.log(`\n${label} (${found.version}), ${chosen.length} files`);
   const out = mkdtempSync(join(tmpdir(), "tnp-test-"));
   // Two processes share the cores, so waiting threads must not spin.
-  const env = childEnv({ OMP_WAIT_POLICY: "passive", ...(hidden ? embeddedEnv : {}) });
+  const env = childEnv({ OMP_WAIT_POLICY: "passive", ...environments[kind] });
   const sum = { passed: 0, failed: 0 };
-  await mapLimit(files, jobs, async (file) => {
+  await mapLimit(chosen, jobs, async (file) => {
     const report = join(out, `${basename(file)}.xml`);
     const ended = await run(found.command, testArgs(runtime, file, report), { env, timeout: seconds });
     const counts = readJUnit(existsSync(report) ? readFileSync(report, "utf8") : "", basename(file));

@@ -1,10 +1,13 @@
 /** Compilers and caches that misbehave, seen from a process of its own. */
 import assert from "node:assert/strict";
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import process from "node:process";
 import { describe, test } from "node:test";
 import { available } from "../ffi/open.ts";
+import { architecture, permission, platform } from "../ffi/runtime.ts";
 import { findCompiler } from "../src/device/compiler.ts";
 import { runChild } from "./support/child.ts";
 
@@ -67,6 +70,59 @@ describe("a compiler", () => {
       assert.equal(code, 0);
       assert.equal((JSON.parse(out) as Record<string, unknown>)["sum"], sum);
       assert.match(err, /No space left on device/);
+    });
+  });
+
+  test("for a processor without AVX2 or FMA gives the same", { skip: architecture !== "x64" }, async () => {
+    const old = 'for a; do shift; case $a in -march=native) a=-march=x86-64;; esac; set -- "$@" "$a"; done';
+    await withCompiler(old, async (variables) => {
+      const { out, err } = await runChild("device_child.ts", variables);
+      assert.deepEqual(JSON.parse(out), { sum, compiled: true, reason: "" });
+      assert.equal(err, "");
+      const threads = JSON.parse((await runChild("threads_child.ts", variables)).out) as { sums: unknown[] };
+      assert.deepEqual(threads.sums[0], threads.sums[2]);
+    });
+  });
+
+  test("on a disk that is full is replaced by JavaScript or by another folder", async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), "tnp-test-"));
+    try {
+      const mounted = platform === "linux" && permission("run") &&
+        spawnSync("mount", ["-t", "tmpfs", "-o", "size=16k,mode=700", "tnp", folder]).status === 0;
+      if (!mounted) return t.diagnostic?.("mounting takes root");
+      try {
+        writeFileSync(join(folder, "filler"), new Uint8Array(8192));
+        for (const temporary of [folder, tmpdir()]) {
+          const variables = { TNP_CACHE_DIR: join(folder, "cache"), TMPDIR: temporary };
+          const { code, out } = await runChild("device_child.ts", variables);
+          assert.equal(code, 0);
+          assert.equal((JSON.parse(out) as Record<string, unknown>)["sum"], sum);
+        }
+      } finally {
+        spawnSync("umount", ["-l", folder]);
+      }
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
+  test("that was killed leaves files that a later process removes, and those of running ones stay", async () => {
+    await withCompiler("", async (variables, folder) => {
+      const cache = join(folder, "cache"), hour = Date.now() / 1000 - 3601;
+      mkdirSync(cache, { mode: 0o700 });
+      for (const name of ["tmp-old.c", "tmp-old.so", "tmp-new.c"]) writeFileSync(join(cache, name), "");
+      for (const name of ["tmp-old.c", "tmp-old.so"]) utimesSync(join(cache, name), hour, hour);
+      const { out } = await runChild("device_child.ts", variables);
+      assert.deepEqual(JSON.parse(out), { sum, compiled: true, reason: "" });
+      assert.deepEqual(readdirSync(cache).filter((name) => name.startsWith("tmp-")), ["tmp-new.c"]);
+      // What a process put into the folder for temporary files is gone with it, unless it was killed.
+      const gone = `tnp-${2 ** 22 + 1}-abcdef`, own = `tnp-${process.pid}-abcdef`;
+      for (const name of [gone, own]) mkdirSync(join(folder, name), { mode: 0o700 });
+      for (const name of [gone, own]) utimesSync(join(folder, name), hour, hour);
+      const second = await runChild("device_child.ts", { ...variables, TNP_CACHE_DIR: "/proc/tnp" });
+      assert.deepEqual(JSON.parse(second.out), { sum, compiled: true, reason: "" });
+      const left = readdirSync(folder).filter((name) => name.startsWith("tnp-"));
+      assert.deepEqual(left, platform === "linux" ? [own] : [gone, own].toSorted());
     });
   });
 

@@ -53,6 +53,17 @@ describe("threads", () => {
     }
   });
 
+  test("do not crash a process that ends while they work, or right after", async () => {
+    // How the process ends, its status, and what it prints at last.
+    const ways = [["after", 0, "begun"], ["exit", 0, "begun"], ["later", 0, "begun"], ["throw", 1, "begun"]] as const;
+    for (const [way, status, last] of [...ways, ["reader", 0, "5"] as const]) {
+      for (let i = 0; i < 3; i++) {
+        const { code, signal, out } = await runChild("exit_child.ts", { EXIT_CHILD: way });
+        assert.deepEqual([code, signal, out.split("\n").at(-1)], [status, null, last], way);
+      }
+    }
+  });
+
   test("of JavaScript may all compute at once", async () => {
     for (let i = 0; i < 4; i++) {
       const result = clean(await runChild("threads_child.ts", { TNP_TEST_WORKERS: "3" }));

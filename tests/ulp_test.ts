@@ -1,9 +1,10 @@
 /** The C preamble's functions: their loops vectorise, and their errors are what is promised. */
 import { strict as assert } from "node:assert";
+import process from "node:process";
 import { test } from "node:test";
 import { cPieces, cPreamble } from "../kernels/preamble/c.ts";
 import { b, kernel, load, memory, native64, operand, output, runC } from "./support/kernels.ts";
-import { binary, promised, unary, Workshop } from "./support/ulp.ts";
+import { binary, isInstalled, promised, unary, Workshop } from "./support/ulp.ts";
 
 test("ulp: a kernel's text has each function it uses, after those it calls, and no other", () => {
   for (const t of ["f32", "f64"]) {
@@ -37,6 +38,35 @@ if (native64) {
       const measured = shop.measure(type, amount);
       assert.equal(measured.length, 25);
       for (const m of measured) {
+        assert.equal(m.wrong, 0, `${m.name} of ${type} gives the wrong kind of number at ${m.wrongAt}`);
+        assert.ok(m.ulp <= promised(m.name), `${m.name} of ${type} is ${m.ulp} units off at ${m.at}`);
+      }
+    }
+  });
+
+  // Sources include nothing, so a compiler needs no headers of another processor.
+  const x86 = process.arch === "x64" ? [] : ["--target=x86_64-linux-gnu"];
+  const processors = {
+    AVX2: [...x86, "-march=x86-64-v3"],
+    "AVX-512": [...x86, "-march=x86-64-v4"],
+    NEON: process.arch === "arm64" ? [] : ["--target=aarch64-linux-gnu"],
+  } as const;
+  for (const cc of ["gcc", "clang"]) {
+    for (const [name, target] of Object.entries(processors)) {
+      const skip = !isInstalled(cc) || cc === "gcc" && target.some((flag) => flag.startsWith("--target"));
+      test(`ulp: loops vectorise by ${cc} for ${name}`, { skip }, () => {
+        using shop = new Workshop(cc);
+        assert.deepEqual(shop.build(target), []);
+      });
+    }
+  }
+
+  test("ulp: errors keep their bounds on a processor without AVX and FMA", { skip: process.arch !== "x64" }, () => {
+    using shop = new Workshop();
+    assert.ok(shop.build(["-march=x86-64"]) !== null);
+    if (!shop.link()) return;
+    for (const [type, amount] of [["float32", 655211], ["float64", 1024]] as const) {
+      for (const m of shop.measure(type, amount)) {
         assert.equal(m.wrong, 0, `${m.name} of ${type} gives the wrong kind of number at ${m.wrongAt}`);
         assert.ok(m.ulp <= promised(m.name), `${m.name} of ${type} is ${m.ulp} units off at ${m.at}`);
       }

@@ -42,6 +42,14 @@ function relieve(): void {
   resident = Math.max(RESIDENT, 1.5 * now);
 }
 
+/** Who holds memory whose address is asked for. */
+let holder: Set<HostMemory> | null = null;
+
+/** From now on keeps all memory whose address is asked for in a set; null ends that. */
+export function holdMemory(by: Set<HostMemory> | null): void {
+  holder = by;
+}
+
 /** What the collector takes along with an ArrayBuffer that was not given back by hand. */
 interface Account {
   bytes: number;
@@ -86,6 +94,7 @@ export class HostMemory {
 
   /** The native address of `start`. The memory must stay referenced while native code uses it. */
   address(addressOf: (view: ArrayBufferView) => number): number {
+    holder?.add(this);
     return this.#address ||= addressOf(this.view("uint8"));
   }
 }

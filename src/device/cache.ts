@@ -30,6 +30,8 @@ import { debug, warnOnce } from "../base/debug.ts";
 const DIGEST = 32;
 /** Kernels kept; beyond, the older half goes. */
 const MOST = 4096;
+/** Milliseconds after which what a process left behind is taken for abandoned. */
+const ABANDONED = 3600e3;
 
 /** The hexadecimal SHA-256 of some texts. */
 export function digest(...texts: readonly string[]): string {
@@ -143,7 +145,7 @@ export class KernelCache {
     const kernels: { readonly key: string; readonly age: number }[] = [];
     for (const name of readdirSync(this.folder)) {
       const age = Date.now() - (lstatSync(join(this.folder, name), { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
-      if (name.startsWith("tmp-") && age > 3600e3) rmSync(join(this.folder, name), { force: true });
+      if (name.startsWith("tmp-") && age > ABANDONED) rmSync(join(this.folder, name), { force: true });
       else if (/\.(?:so|cubin)$/.test(name) && !name.startsWith("tmp-")) {
         kernels.push({ key: name.slice(0, name.lastIndexOf(".")), age });
       }
@@ -187,13 +189,29 @@ export class KernelCache {
   }
 }
 
+/** Removes the private folders of processes that were killed: Linux tells whether a process is there. */
+function removeAbandoned(base: string, own: string): void {
+  if (platform !== "linux" || !permission("read", "/proc")) return;
+  const { uid } = lstatSync(own);
+  for (const name of readdirSync(base)) {
+    const pid = /^tnp-(\d+)-\w+$/.exec(name)?.[1], folder = join(base, name);
+    if (pid === undefined || existsSync(`/proc/${pid}`)) continue;
+    const stat = lstatSync(folder, { throwIfNoEntry: false });
+    // Processes of another container may share the folder.
+    if (stat?.isDirectory() && stat.uid === uid && Date.now() - stat.mtimeMs > ABANDONED) {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  }
+}
+
 /** A folder of this process alone, removed at its end. */
 function privateFolder(): KernelCache | null {
   const base = temporaryFolder();
   if (!permission("write", base) || !permission("read", base)) return null;
   try {
-    const folder = mkdtempSync(join(realpathSync(base), "tnp-"));
+    const folder = mkdtempSync(join(realpathSync(base), `tnp-${process.pid}-`));
     chmodSync(folder, 0o700);
+    removeAbandoned(dirname(folder), folder);
     process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
     return new KernelCache(folder, false);
   } catch {

@@ -2,7 +2,7 @@
  * The system's C compiler: where it is, what it can do, and one call to it.
  * @module
  */
-import { spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { readFileSync, realpathSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { delimiter, isAbsolute, join } from "node:path";
 import process from "node:process";
@@ -85,30 +85,122 @@ function environment(): Record<string, string> {
   return out;
 }
 
-/** Runs the compiler. @throws CompileError with its message */
-export function runCompiler(path: string, args: readonly string[], input = ""): string {
-  const result = runSync(path, args, input);
-  if (result.error !== undefined) throw new CompileError(`${path}: ${result.error.message}`);
-  if (result.status !== 0) {
-    const how = result.status === null ? `ended by ${result.signal}` : `ended with status ${result.status}`;
-    throw new CompileError(`${path} ${how}: ${(result.stderr || result.stdout || "no message").trim()}`);
-  }
-  return result.stdout;
+/** A run of the compiler that something waits for. */
+interface CompilerRun {
+  readonly path: string;
+  readonly args: readonly string[];
+  /** What it reads from standard input. */
+  readonly input: string;
 }
 
-function runSync(path: string, args: readonly string[], input: string) {
+/** Work that runs the compiler now and then, and gets what that printed or a CompileError. */
+export type Compiling<T> = Generator<CompilerRun, T, string>;
+
+/** Does such work, waiting for each run. */
+export function compileNow<T>(work: Compiling<T>): T {
+  let step = work.next();
+  while (step.done !== true) {
+    let out: string;
+    try {
+      out = runSync(step.value);
+    } catch (error) {
+      step = work.throw(error);
+      continue;
+    }
+    step = work.next(out);
+  }
+  return step.value;
+}
+
+/** Does such work while the event loop goes on. Where the program ends first, so does the compiler, and its files are removed. */
+export async function compileBeside<T>(work: Compiling<T>): Promise<T> {
+  let child: ChildProcess | null = null;
+  const stop = () => {
+    child?.kill();
+    // Runs what cleans up.
+    work.return(undefined as T);
+  };
+  process.on("exit", stop);
   try {
-    return spawnSync(path, [...args], {
+    let step = work.next();
+    while (step.done !== true) {
+      let out: string;
+      try {
+        out = await runBeside(step.value, (started) => child = started);
+      } catch (error) {
+        step = work.throw(error);
+        continue;
+      }
+      step = work.next(out);
+    }
+    return step.value;
+  } finally {
+    process.removeListener("exit", stop);
+  }
+}
+
+/** How a run ended. */
+interface Ended {
+  readonly status: number | null;
+  readonly signal: string | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** What a run printed. @throws CompileError with its message */
+function printed(path: string, { status, signal, stdout, stderr }: Ended): string {
+  if (status === 0) return stdout;
+  const how = status === null ? `ended by ${signal}` : `ended with status ${status}`;
+  throw new CompileError(`${path} ${how}: ${(stderr || stdout || "no message").trim()}`);
+}
+
+/** An error of starting a program. */
+const cannotStart = (path: string, error: unknown): CompileError =>
+  new CompileError(`${path}: ${error instanceof Error ? error.message : error}`, { cause: error });
+
+/** Milliseconds that a run may take. */
+const TIMEOUT = 120_000;
+
+function runSync({ path, args, input }: CompilerRun): string {
+  let result;
+  try {
+    result = spawnSync(path, [...args], {
       input,
       encoding: "utf8",
       env: environment(),
-      timeout: 120_000,
+      timeout: TIMEOUT,
       maxBuffer: 64 << 20,
     });
   } catch (error) {
     // Deno throws where Node and Bun return the error.
-    throw new CompileError(`${path}: ${error instanceof Error ? error.message : error}`, { cause: error });
+    throw cannotStart(path, error);
   }
+  if (result.error !== undefined) throw cannotStart(path, result.error);
+  return printed(path, result);
+}
+
+function runBeside({ path, args, input }: CompilerRun, started: (child: ChildProcess) => void): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  try {
+    const child = spawn(path, [...args], { env: environment(), timeout: TIMEOUT, stdio: ["pipe", "pipe", "pipe"] });
+    started(child);
+    let stdout = "", stderr = "";
+    child.stdout.setEncoding("utf8").on("data", (text: string) => stdout += text);
+    child.stderr.setEncoding("utf8").on("data", (text: string) => stderr += text);
+    // A program may end before it has read everything.
+    child.stdin.on("error", () => {}).end(input);
+    child.on("error", (error) => reject(cannotStart(path, error)));
+    child.on("close", (status, signal) => {
+      try {
+        resolve(printed(path, { status, signal, stdout, stderr }));
+      } catch (error) {
+        reject(error);
+      }
+    });
+  } catch (error) {
+    reject(cannotStart(path, error));
+  }
+  return promise;
 }
 
 /** A text that differs between processors that need different code. */
@@ -139,23 +231,23 @@ export function recallCompiler(path: string, cache: KernelCache, probes: Probes,
 }
 
 /** Finds out what a compiler can do, and keeps that in the cache. @throws CompileError where it does not work */
-export function probeCompiler(path: string, cache: KernelCache, probes: Probes, flags: Flags): Compiler {
-  const version = runCompiler(path, ["--version"]).split("\n")[0] ?? "";
-  const native = ["-march=native", "-mcpu=native"].find((flag) => works(() => preprocess(path, [flag])));
-  const tuned = native === undefined ? [] : [native];
+export function* probeCompiler(path: string, cache: KernelCache, probes: Probes, flags: Flags): Compiling<Compiler> {
+  const version = (yield* run(path, ["--version"])).split("\n")[0] ?? "";
+  const tuned: string[] = [];
+  for (const flag of ["-march=native", "-mcpu=native"]) {
+    if (tuned.length === 0 && (yield* works(preprocess(path, [flag])))) tuned.push(flag);
+  }
   const base = [...tuned, ...flags.common.filter((flag) => !/^-m(?:arch|cpu)=native$/.test(flag))];
   const shared = [...base, "-shared", "-fPIC"];
-  const builds = (source: string, extra: readonly string[], libraries: readonly string[]) =>
-    works(() => buildText(path, [...shared, ...extra], source, libraries, cache));
   // Fails here with the compiler's message where it cannot build anything.
-  buildText(path, shared, "int tnp_probe(int x) { return x + 1; }\n", [], cache);
-  const openmp = builds(probes.openmp, flags.openmp, []);
-  const threads = openmp ? flags.openmp : works(() => preprocess(path, ["-fopenmp-simd"])) ? ["-fopenmp-simd"] : [];
-  const all = [...shared, ...threads];
+  yield* buildText(path, shared, "int tnp_probe(int x) { return x + 1; }\n", cache);
+  const openmp = yield* works(buildText(path, [...shared, ...flags.openmp], probes.openmp, cache));
+  const simd = openmp || (yield* works(preprocess(path, ["-fopenmp-simd"])));
+  const all = [...shared, ...openmp ? flags.openmp : simd ? ["-fopenmp-simd"] : []];
   const compiler: Compiler = {
     path,
     version,
-    identity: digest(version, realpathSync(path), all.join(" "), preprocess(path, all), processor()),
+    identity: digest(version, realpathSync(path), all.join(" "), yield* preprocess(path, all), processor()),
     features: { openmp },
     flags: all,
     libraries: ["-lm"],
@@ -165,9 +257,13 @@ export function probeCompiler(path: string, cache: KernelCache, probes: Probes, 
   return compiler;
 }
 
-function works(attempt: () => unknown): boolean {
+function* run(path: string, args: readonly string[], input = ""): Compiling<string> {
+  return yield { path, args, input };
+}
+
+function* works(attempt: Compiling<unknown>): Compiling<boolean> {
   try {
-    attempt();
+    yield* attempt;
     return true;
   } catch (error) {
     if (!(error instanceof CompileError)) throw error;
@@ -177,21 +273,15 @@ function works(attempt: () => unknown): boolean {
 }
 
 /** The macros in force under some flags: they name the version and every instruction set. */
-function preprocess(path: string, flags: readonly string[]): string {
-  return runCompiler(path, [...flags, "-dM", "-E", "-x", "c", "-"]);
+function preprocess(path: string, flags: readonly string[]): Compiling<string> {
+  return run(path, [...flags, "-dM", "-E", "-x", "c", "-"]);
 }
 
-function buildText(
-  path: string,
-  flags: readonly string[],
-  text: string,
-  libraries: readonly string[],
-  cache: KernelCache,
-): void {
+function* buildText(path: string, flags: readonly string[], text: string, cache: KernelCache): Compiling<void> {
   const source = cache.temporary("c"), output = cache.temporary("so");
   try {
     writeFileSync(source, text, { mode: 0o600 });
-    build(path, flags, source, output, libraries);
+    yield* build(path, flags, source, output, []);
   } finally {
     rmSync(source, { force: true });
     rmSync(output, { force: true });
@@ -199,14 +289,14 @@ function buildText(
 }
 
 /** Compiles a source file into a shared library. @throws CompileError with the compiler's message */
-export function build(
+export function* build(
   path: string,
   flags: readonly string[],
   source: string,
   output: string,
   libraries: readonly string[],
-): void {
-  runCompiler(path, [...flags, "-o", output, source, ...libraries]);
+): Compiling<void> {
+  yield* run(path, [...flags, "-o", output, source, ...libraries]);
 }
 
 /** A compiler that runs beside the program. */
@@ -253,7 +343,7 @@ export function start(path: string, args: readonly string[], remove: () => void)
       },
     };
   } catch (error) {
-    throw new CompileError(`${path}: ${error instanceof Error ? error.message : error}`, { cause: error });
+    throw cannotStart(path, error);
   }
 }
 

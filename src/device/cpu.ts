@@ -9,16 +9,20 @@ import { platform } from "../../ffi/runtime.ts";
 import type { Kernel, Routine } from "../../kernels/kernel.ts";
 import { Arena, type HostBuffer } from "./arena.ts";
 import { type CpuConfig, cpuConfig, setCpuConfig } from "./config.ts";
-import { WorkQueue } from "./cpu_queue.ts";
-import type { Buffer, Callable, Device, Executable, MemoryStats } from "./device.ts";
+import { turn, WorkQueue } from "./cpu_queue.ts";
+import type { Buffer, Callable, Device, Executable, Launch, MemoryStats } from "./device.ts";
 import { hostOf } from "./host.ts";
 import { KernelRunner } from "./kernel_runner.ts";
 import { forgetToolchain } from "./native.ts";
+import { forgetThread } from "./native_thread.ts";
 import { makeRoutine } from "./routines.ts";
 import { forgetSorts } from "./sort_native.ts";
 
 /** From this size on blocks are worth aligning, so the address of memory is asked for. */
 const LARGE = 256 << 10;
+
+/** Bytes that are copied between two turns of the event loop. */
+const PIECE = 4 << 20;
 
 /** Kernels kept at hand; beyond, the oldest goes (a plan that uses it keeps it). */
 const MOST = 8192;
@@ -55,8 +59,8 @@ export class CpuDevice implements Device {
   routine(routine: Routine): Callable {
     let call = this.#routines.get(routine.key);
     if (call === undefined) {
-      const queue = this.#queue, run = makeRoutine(this, routine);
-      call = (call) => queue.active ? queue.routine(routine, call, run) : run(call);
+      const queue = this.#queue, { run, native } = makeRoutine(this, routine);
+      call = (call) => queue.active ? queue.routine(routine, call, run, native) : run(call);
       this.#routines.set(routine.key, call);
     }
     return call;
@@ -77,7 +81,14 @@ export class CpuDevice implements Device {
 
   async readAsync(buffer: Buffer, byteOffset: number, byteLength: number): Promise<Uint8Array<ArrayBuffer>> {
     await this.#queue.finishAsync();
-    return this.read(buffer, byteOffset, byteLength);
+    if (byteLength <= PIECE) return this.read(buffer, byteOffset, byteLength);
+    const bytes = new Uint8Array(new ArrayBuffer(byteLength));
+    for (let at = 0; at < byteLength; at += PIECE) {
+      this.#queue.check(buffer);
+      bytes.set(hostOf(buffer).bytes(byteOffset + at, Math.min(PIECE, byteLength - at)), at);
+      await turn(true);
+    }
+    return bytes;
   }
 
   defer<T>(run: () => T): T {
@@ -104,7 +115,11 @@ export class CpuDevice implements Device {
     if (entry === undefined) {
       const runner = new KernelRunner(kernel);
       const queue = this.#queue, run: Executable = (launch) => runner.run(launch);
-      entry = { runner, run: (launch) => queue.active ? queue.kernel(kernel, launch, run) : runner.run(launch) };
+      const native = (launch: Launch, urgent: boolean) => runner.native(launch, urgent);
+      entry = {
+        runner,
+        run: (launch) => queue.active ? queue.kernel(kernel, launch, run, native) : runner.run(launch),
+      };
       if (this.#kernels.size >= MOST) this.#kernels.delete(this.#kernels.keys().next().value!);
       this.#kernels.set(kernel.key, entry);
     }
@@ -124,5 +139,6 @@ export function configureCpu(changes: Partial<CpuConfig> | null): void {
   setCpuConfig(changes);
   cpu.arena.limit = cpuConfig().cacheLimit;
   forgetToolchain();
+  forgetThread();
   cpu.forget();
 }

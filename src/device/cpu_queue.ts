@@ -1,29 +1,36 @@
 /**
- * Long work of the CPU that a reader awaits: kept in order and done slice by slice between turns of the event loop.
+ * Long work of the CPU that a reader awaits: kept in order and done while the event loop goes on.
  *
  * Only what is submitted under `defer` waits; anything else that touches the device first finishes what waits, so memory is used in
- * the order of submission and may be given back as soon as its last user is submitted. Maps are cut along their loops, products along the axes of their result;
- * what cannot be cut without changing its rounding (sorts, scatters, sums to few numbers) runs in one piece.
+ * the order of submission and may be given back as soon as its last user is submitted. What compiled code or a library does is
+ * sent to the thread for native calls (native_thread.ts). The rest, and all of it where there is no such thread, is done slice by slice
+ * between turns of the event loop: maps are cut along their loops, products along the axes of their result; what cannot be cut without
+ * changing its rounding (sorts, scatters, sums to few numbers) runs in one piece.
  * @module
  */
-import { setImmediate } from "node:timers";
+import { setImmediate, setTimeout } from "node:timers";
 import { cost } from "../../kernels/js.ts";
 import type { Kernel, Routine } from "../../kernels/kernel.ts";
+import { DeviceError } from "../base/errors.ts";
 import { sizeOf } from "../base/shape.ts";
 import { HostBuffer } from "./arena.ts";
 import type { ArrayArg, Buffer, Call, Launch, VirtualArg } from "./device.ts";
 import { hostOf } from "./host.ts";
+import { type NativeThread, nativeThread, type Recorded, Recorder } from "./native_thread.ts";
 
 /** Nanoseconds of JavaScript from which on work waits; compiled code takes a tenth of it. */
 const LONG = 20e6;
-/** Milliseconds that a slice should take at most, and after which the event loop gets a turn. */
-const SLICE = 8;
+/** Milliseconds that a slice should take at most, and the first of some work, whose speed is a guess; after either the event loop gets a turn. */
+const SLICE = 6;
+const FIRST = 2;
 /** Nanoseconds, in JavaScript, of a multiplication in a product and of an element in a sort. */
 const PRODUCT = 1;
 const SORT = 60;
 /** Pieces of a reduction keep this many results, of a scan this many rows: fewer are computed in another order. */
 const FEWEST_KEPT = 1024;
 const FEWEST_ROWS = 8;
+/** Milliseconds for which every turn of the event loop looks whether native work is done; from then on a timer does, once a millisecond. */
+const EAGER = 0.5;
 
 /** A part of a space of loops. */
 interface Region {
@@ -42,9 +49,20 @@ interface Item {
   readonly loops: number;
   readonly least: number;
   run(region: Region): void;
+  /** Whether native code does all of it: undefined while that is being made. @throws where making it failed */
+  native(): boolean | undefined;
+  /** Whether nothing of it is done. */
+  whole: boolean;
+  /** What the thread has of it, and what went wrong on the way there. */
+  sent: { readonly recorded: Recorded; readonly error: unknown } | null;
   readonly reads: readonly Buffer[];
   readonly writes: readonly Buffer[];
 }
+
+/** Whether native code does some work: undefined while that is being made. What cannot be cut is `urgent`: it would block the event loop. */
+export type IsNative<T> = (work: T, urgent: boolean) => boolean | undefined;
+
+const never = () => false;
 
 type Arg = ArrayArg | VirtualArg;
 
@@ -94,10 +112,18 @@ export class WorkQueue {
   /** Whether launches and calls must be submitted here; kept as a field because every launch asks. */
   active = false;
   readonly #items: Item[] = [];
+  /** How many of the items, which are the first ones, the thread has. */
+  #sent = 0;
+  readonly #thread: () => NativeThread | null | undefined;
   readonly #failed = new WeakMap<Buffer, unknown>();
   #anyFailed = false;
   #deferring = 0;
   #pump: Promise<void> | null = null;
+
+  /** @param thread where native work is sent */
+  constructor(thread: () => NativeThread | null | undefined = nativeThread) {
+    this.#thread = thread;
+  }
 
   /** Runs a function; long work that it submits waits. */
   defer<T>(run: () => T): T {
@@ -112,18 +138,20 @@ export class WorkQueue {
   }
 
   /** A launch: at once, or waiting. */
-  kernel(kernel: Kernel, launch: Launch, run: (launch: Launch) => void): void {
+  kernel(kernel: Kernel, launch: Launch, run: (launch: Launch) => void, native: IsNative<Launch> = never): void {
     const points = sizeOf(launch.sizes), rate = cost(kernel);
     if (this.#atOnce(points * rate, launch.operands, launch.outputs)) return this.#direct(() => run(launch));
-    const { kind, rank, reduced } = kernel;
+    const { kind, rank, reduced } = kernel, loops = kind === "scatter" ? 0 : rank - reduced;
+    const least = kind === "reduce" ? FEWEST_KEPT : kind === "scan" ? FEWEST_ROWS : 1;
+    const sizes = [...launch.sizes], urgent = sizeOf(sizes.slice(0, loops)) < 2 * least;
     const operands = launch.operands.map(keep), outputs = launch.outputs.map(keep), scalars = [...launch.scalars];
     const move = <A extends Arg>(arg: A, { start }: Region): A => ({ ...arg, offset: at(arg, start) });
     this.#push({
-      regions: [whole([...launch.sizes])],
+      regions: [whole(sizes)],
       rate,
       units: ({ size }) => sizeOf(size),
-      loops: kind === "scatter" ? 0 : rank - reduced,
-      least: kind === "reduce" ? FEWEST_KEPT : kind === "scan" ? FEWEST_ROWS : 1,
+      loops,
+      least,
       run: (region) =>
         run({
           sizes: region.size,
@@ -131,13 +159,16 @@ export class WorkQueue {
           outputs: outputs.map((arg) => move(arg, region)),
           scalars,
         }),
+      native: () => native({ sizes, operands, outputs, scalars }, urgent),
+      whole: true,
+      sent: null,
       reads: buffersOf(launch.operands),
       writes: buffersOf(launch.outputs),
     });
   }
 
   /** A call of a routine: at once, or waiting. */
-  routine(routine: Routine, call: Call, run: (call: Call) => void): void {
+  routine(routine: Routine, call: Call, run: (call: Call) => void, native: IsNative<Call> = never): void {
     const shape = call.output.shape!, product = routine.name === "matmul";
     const depth = product ? call.inputs[0]!.shape!.at(-1)! : 1, rate = product ? PRODUCT * depth : SORT;
     const args = [...call.inputs, ...call.operands];
@@ -157,6 +188,9 @@ export class WorkQueue {
           operands: operands.map((arg) => ({ ...arg, offset: at(arg, region.start) })),
           scalars,
         }),
+      native: () => native({ inputs, output, operands, scalars }, !product),
+      whole: true,
+      sent: null,
       reads: buffersOf(args),
       writes: [call.output.buffer],
     });
@@ -164,7 +198,13 @@ export class WorkQueue {
 
   /** Does all that waits, now. */
   finish(): void {
-    while (this.#items.length > 0) this.#step();
+    while (this.#items.length > 0) {
+      if (this.#sent === 0) this.#step(false);
+      else {
+        this.#thread()?.wait();
+        this.#retire();
+      }
+    }
   }
 
   /** Does all that waits, with turns of the event loop between slices. */
@@ -178,11 +218,82 @@ export class WorkQueue {
   }
 
   async #run(): Promise<void> {
+    // Submitting took its time already.
+    if (this.#sent < this.#items.length) await turn(true);
+    let waiting = performance.now();
     while (this.#items.length > 0) {
       const start = performance.now();
-      while (this.#items.length > 0 && performance.now() - start < SLICE / 2) this.#step();
-      await new Promise<void>((resolve) => setImmediate(resolve));
+      this.#send();
+      if (this.#retire()) waiting = performance.now();
+      const next = this.#items[0];
+      if (next === undefined) break;
+      if (this.#sent > 0 || this.#isComing(next)) {
+        await turn(start - waiting < EAGER);
+        continue;
+      }
+      do this.#step(true); while (this.#items[0]?.whole === false && performance.now() - start < SLICE / 2);
+      await turn(true);
+      waiting = performance.now();
     }
+  }
+
+  /** Gives to the thread what it can do of the first items. */
+  #send(): void {
+    const items = this.#items;
+    while (this.#sent < items.length) {
+      const item = items[this.#sent]!;
+      // What was begun in slices is ended so.
+      if (!item.whole || this.#nativeOf(item) !== true) return;
+      const thread = this.#thread();
+      if (thread === null || thread === undefined) return;
+      this.#direct(() => item.sent = new Recorder(thread).record(() => item.run(item.regions[0]!)));
+      this.#sent++;
+    }
+    this.#update();
+  }
+
+  /** Whether native code, or the thread for it, is being made for an item that has not begun. */
+  #isComing(item: Item): boolean {
+    if (!item.whole) return false;
+    const native = this.#nativeOf(item);
+    return native === undefined || native && this.#thread() === undefined;
+  }
+
+  /** False also where it failed: running it tells why. */
+  #nativeOf(item: Item): boolean | undefined {
+    try {
+      return item.native();
+    } catch {
+      return false;
+    }
+  }
+
+  /** Lets go of what the thread has finished; tells whether there was any. */
+  #retire(): boolean {
+    const thread = this.#thread(), before = this.#sent;
+    while (this.#sent > 0) {
+      const item = this.#items[0]!, { recorded, error } = item.sent!;
+      const dropped = !thread;
+      if (!dropped && ((thread.done - recorded.ticket) | 0) < 0) break;
+      try {
+        if (dropped) throw new DeviceError("data: the program ends before this is computed");
+        for (const buffer of item.reads) this.check(buffer);
+        if (error !== null) throw error;
+        for (const check of recorded.checks) check();
+      } catch (failure) {
+        this.#fail(item, failure);
+      }
+      this.#items.shift();
+      this.#sent--;
+    }
+    this.#update();
+    return this.#sent < before;
+  }
+
+  /** What fails is told to whoever reads what it should have written. */
+  #fail({ writes }: Item, error: unknown): void {
+    this.#anyFailed = true;
+    for (const buffer of writes) this.#failed.set(buffer, error);
   }
 
   /** Whether work need not wait; what waits is finished first then. */
@@ -195,6 +306,7 @@ export class WorkQueue {
 
   #push(item: Item): void {
     this.#items.push(item);
+    this.#send();
     this.#update();
   }
 
@@ -212,27 +324,33 @@ export class WorkQueue {
     this.active = this.#deferring > 0 || this.#items.length > 0 || this.#anyFailed;
   }
 
-  /** Does one slice. What fails is told to whoever reads what it should have written. */
-  #step(): void {
+  /** Does one slice of the first item, or what is left of it. */
+  #step(inSlices: boolean): void {
     const item = this.#items[0]!, { regions, loops, least } = item;
     try {
       for (const buffer of item.reads) this.check(buffer);
       let region = regions.pop()!;
-      while (item.rate * item.units(region) > SLICE * 1e6) {
+      const most = inSlices ? (item.whole ? FIRST : SLICE) : Infinity;
+      while (item.rate * item.units(region) > most * 1e6) {
         const parts = partsOf(region, loops, least);
         if (parts === null) break;
         regions.push(parts[1]);
         region = parts[0];
       }
+      item.whole = false;
       const start = performance.now();
       this.#direct(() => item.run(region));
       item.rate = (performance.now() - start) * 1e6 / item.units(region);
     } catch (error) {
       regions.length = 0;
-      this.#anyFailed = true;
-      for (const buffer of item.writes) this.#failed.set(buffer, error);
+      this.#fail(item, error);
     }
     if (regions.length === 0) this.#items.shift();
     this.#update();
   }
+}
+
+/** A turn of the event loop. @param soon whether it is to come back at once, or after a millisecond */
+export function turn(soon: boolean): Promise<void> {
+  return new Promise((resolve) => void (soon ? setImmediate(resolve) : setTimeout(resolve, 1)));
 }

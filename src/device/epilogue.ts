@@ -7,7 +7,8 @@ import { ExprBuilder } from "../../kernels/expr.ts";
 import { type Access, type Epilogue, type Kernel, kernelKey, type Operand } from "../../kernels/kernel.ts";
 import { type DType, dtypeInfo } from "../base/dtype.ts";
 import { contiguousStrides } from "../base/shape.ts";
-import type { ArrayArg, Buffer, Call, Device, Executable } from "./device.ts";
+import type { ArrayArg, Buffer, Call, Device, Executable, Launch } from "./device.ts";
+import type { Host } from "./host.ts";
 
 /** Rebuilds expressions with some leaves replaced. */
 function substitute(b: ExprBuilder, roots: readonly Expr[], leaf: (e: Expr) => Expr | null): Expr[] {
@@ -134,7 +135,7 @@ export class EpilogueRunner {
   readonly #epilogue: Epilogue;
   readonly #dtype: DType;
   readonly #comment: string;
-  readonly #kernels = new Map<string, Executable>();
+  readonly #kernels = new Map<string, { readonly kernel: Kernel; readonly run: Executable }>();
   /** Whether the library's result may lie where the epilogue's goes. */
   readonly inPlace: boolean;
 
@@ -150,18 +151,33 @@ export class EpilogueRunner {
 
   /** Stores the epilogue's values in the call's output from the library's result, which has the output's shape and unit last stride. */
   run(result: ArrayArg, call: Call): void {
-    const shape = call.output.shape!;
-    const operands = [result, ...call.operands];
-    const wide = isWide([...operands, call.output], shape);
-    const key = `${shape.length} ${wide}`;
-    let run = this.#kernels.get(key);
-    if (run === undefined) {
-      run = this.#device.kernel(epilogueKernel(this.#epilogue, this.#dtype, shape.length, wide, this.#comment));
-      this.#kernels.set(key, run);
+    const launch = launchOf(result, call);
+    this.#find(launch).run(launch);
+  }
+
+  /** Whether compiled code of the CPU would do that for a reader that awaits it: undefined while that is being made. */
+  native(host: Host, call: Call): boolean | undefined {
+    const launch = launchOf(call.output, call);
+    return host.runner(this.#find(launch).kernel).native(launch);
+  }
+
+  #find({ sizes, operands, outputs }: Launch): { readonly kernel: Kernel; readonly run: Executable } {
+    const wide = isWide([...operands, ...outputs], sizes), key = `${sizes.length} ${wide}`;
+    let found = this.#kernels.get(key);
+    if (found === undefined) {
+      const kernel = epilogueKernel(this.#epilogue, this.#dtype, sizes.length, wide, this.#comment);
+      this.#kernels.set(key, found = { kernel, run: this.#device.kernel(kernel) });
     }
-    run({ sizes: shape, operands, outputs: [call.output], scalars: call.scalars });
+    return found;
   }
 }
+
+const launchOf = (result: ArrayArg, { output, operands, scalars }: Call): Launch => ({
+  sizes: output.shape!,
+  operands: [result, ...operands],
+  outputs: [output],
+  scalars,
+});
 
 /** Copies an array into a dense one, converting its dtype. */
 export function convert(device: Device, from: ArrayArg, dtype: DType, to: ArrayArg, target: DType): void {

@@ -7,12 +7,23 @@ import { DeviceError } from "../base/errors.ts";
 import { sizeOf } from "../base/shape.ts";
 import { HostBuffer, type HostMemory } from "./arena.ts";
 import type { Kernel } from "../../kernels/kernel.ts";
-import type { ArrayArg, Buffer, Device, Launch } from "./device.ts";
+import type { ArrayArg, Buffer, Call, Callable, Device, Launch } from "./device.ts";
 
 /** What routines need of the CPU device. */
 export interface Host extends Device {
   /** A generated kernel that can also be asked to run only where compiled code pays; `ns` is what the other way would cost. */
-  runner(kernel: Kernel): { tryNative(launch: Launch, ns: number): boolean };
+  runner(kernel: Kernel): {
+    tryNative(launch: Launch, ns: number): boolean;
+    /** Whether compiled code would run a launch that a reader awaits: undefined while that is being made. */
+    native(launch: Launch, urgent?: boolean): boolean | undefined;
+  };
+}
+
+/** A routine of the CPU. */
+export interface RoutineRunner {
+  readonly run: Callable;
+  /** Whether native code would do a call that a reader awaits: undefined while that is being made. */
+  native(call: Call, urgent: boolean): boolean | undefined;
 }
 
 /** An array in host memory; offset and strides in elements from the start of the memory. */

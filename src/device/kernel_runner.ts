@@ -16,6 +16,7 @@ import type { Launch } from "./device.ts";
 import { hostOf } from "./host.ts";
 import { kernelSource, type NativeFunction } from "./native.ts";
 import { NativeCode } from "./native_code.ts";
+import { recording, settle } from "./native_thread.ts";
 import { WasmChoice } from "./wasm_choice.ts";
 
 /** Launches estimated below this many nanoseconds stay in JavaScript: the call would cost as much. */
@@ -57,26 +58,26 @@ class Shapes {
 class Block {
   readonly address: Address;
   readonly shapes: Shapes = new Shapes();
-  readonly #words: Uint32Array;
+  readonly words: Uint32Array;
   readonly #doubles: Float64Array;
 
   constructor(slots: number) {
     const memory = new ArrayBuffer(8 * slots);
-    this.#words = new Uint32Array(memory);
+    this.words = new Uint32Array(memory);
     this.#doubles = new Float64Array(memory);
-    this.address = native(addressOf(this.#words));
+    this.address = native(addressOf(this.words));
   }
 
   /** An integer as int64: exact up to 2^53. */
   integer(slot: number, value: number): void {
-    this.#words[2 * slot] = value;
-    this.#words[2 * slot + 1] = value >= 0 && value <= 0xffffffff ? 0 : Math.floor(value / 4294967296);
+    this.words[2 * slot] = value;
+    this.words[2 * slot + 1] = value >= 0 && value <= 0xffffffff ? 0 : Math.floor(value / 4294967296);
   }
 
   /** An integer of 64 bits. */
   bigint(slot: number, value: bigint): void {
-    this.#words[2 * slot] = Number(value & 0xffffffffn);
-    this.#words[2 * slot + 1] = Number(value >> 32n & 0xffffffffn);
+    this.words[2 * slot] = Number(value & 0xffffffffn);
+    this.words[2 * slot + 1] = Number(value >> 32n & 0xffffffffn);
   }
 
   double(slot: number, value: number): void {
@@ -146,8 +147,18 @@ export class KernelRunner {
       this.#sizes = sizes;
       this.#ns = points * this.#cost;
     }
-    if (this.tryNative(launch, this.#ns * this.#wasm.share) || this.#wasm.run(launch, this.#ns)) return;
+    if (this.tryNative(launch, this.#ns * this.#wasm.share)) return;
+    if (recording() !== null) settle();
+    if (this.#wasm.run(launch, this.#ns)) return;
     this.#runJs(launch);
+  }
+
+  /** Whether compiled code would run a launch that a reader awaits: undefined while that is being made beside the program. */
+  native({ sizes }: Launch, urgent = false): boolean | undefined {
+    const { engine } = cpuConfig(), ns = sizes.reduce((a, b) => a * b, this.#cost * this.#wasm.share);
+    if (engine === "js" || engine === "wasm" || (engine !== "c" && ns < SMALL)) return false;
+    const run = this.#code.getSoon(ns, urgent);
+    return run === undefined ? undefined : run !== null;
   }
 
   /** Runs it only if compiled code is there or pays; `ns` is what the caller's own way would cost. */
@@ -188,7 +199,8 @@ export class KernelRunner {
 
   #runNative(run: NativeFunction, launch: Launch): void {
     const { operands, outputs, scalars } = launch;
-    const block = this.#block ??= new Block(this.#layout.length);
+    const recorder = recording();
+    const block = recorder === null ? this.#block ??= new Block(this.#layout.length) : new Block(this.#layout.length);
     if (!block.shapes.same(launch)) {
       block.shapes.fill(launch, this.#layout, (slot, value) => block.integer(slot, value));
     }
@@ -207,6 +219,7 @@ export class KernelRunner {
       else block.integer(slot, value);
     }
     // `launch` keeps the memory referenced until the call is over.
-    run(block.address);
+    if (recorder === null) run(block.address);
+    else recorder.kernel(run, block.words);
   }
 }

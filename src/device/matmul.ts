@@ -7,12 +7,14 @@ import type { Routine } from "../../kernels/kernel.ts";
 import { type DType, dtypeInfo } from "../base/dtype.ts";
 import type { ArrayArg, Buffer, Call, Callable } from "./device.ts";
 import { convert, densify, EpilogueRunner, temporary } from "./epilogue.ts";
-import { copyArray, type Host, hostArray, hostOf } from "./host.ts";
+import { copyArray, type Host, hostArray, hostOf, type RoutineRunner } from "./host.ts";
 import { onednn, openblas } from "./libraries.ts";
 import { matmulDnnl, postOps, type Step } from "./matmul_dnnl.ts";
 import { matmulJs } from "./matmul_js.ts";
 import { matmulKernel } from "./matmul_kernel.ts";
 import { forEachBatch, layoutOf, type Matrix, type Problem, problemOf, type Product } from "./matmul_problem.ts";
+import { recordGemm } from "./matmul_record.ts";
+import { recording, settle } from "./native_thread.ts";
 
 /** Up to this many multiplications a call into a library costs more than JavaScript. */
 const TINY = 1024;
@@ -38,11 +40,12 @@ function prepareBlas(dtype: keyof typeof BLAS, problem: Problem): Product | null
   const multiply = (offsets: readonly number[]): void => {
     const x = at(problem.a, offsets[0]!), y = at(problem.b, offsets[1]!), z = at(problem.out, offsets[2]!);
     // A transposed result is the product of the transposes the other way round.
-    if (out.transposed) {
-      library.gemm(type, tb ? "n" : "t", ta ? "n" : "t", n, m, k, y, b.lead, x, a.lead, z, out.lead);
-    } else {
-      library.gemm(type, ta ? "t" : "n", tb ? "t" : "n", m, n, k, x, a.lead, y, b.lead, z, out.lead);
-    }
+    const args = out.transposed
+      ? [tb ? "n" : "t", ta ? "n" : "t", n, m, k, y, b.lead, x, a.lead, z, out.lead] as const
+      : [ta ? "t" : "n", tb ? "t" : "n", m, n, k, x, a.lead, y, b.lead, z, out.lead] as const;
+    const recorder = recording();
+    if (recorder === null) library.gemm(type, ...args);
+    else recordGemm(recorder, library, type, ...args);
   };
   const run = batch.length === 0 ? () => multiply(none) : () => forEachBatch(batch, steps, multiply);
   return { fused: false, run, valid: () => openblas.get() === library };
@@ -53,13 +56,17 @@ const none = [0, 0, 0];
 /** Products of calls that a plan makes again and again. */
 const ready = new WeakMap<Call, Product>();
 
+/** Whether libraries can take an array as it lies. */
+function fits({ shape, strides }: ArrayArg): boolean {
+  const axes = shape!.length - 2;
+  const layout = layoutOf({ row: strides[axes]!, column: strides[axes + 1]! }, shape![axes]!, shape![axes + 1]!);
+  return layout !== null && strides.every((step, d) => d >= axes || step >= 0 || shape![d] === 1);
+}
+
 /** An input that libraries can take: itself, or a dense copy that is added to `copies`. */
 function takeable(host: Host, arg: ArrayArg, dtype: DType, to: DType, copies: Buffer[]): ArrayArg {
   const shape = arg.shape!, axes = shape.length - 2;
-  const matrix = { arg, row: arg.strides[axes]!, column: arg.strides[axes + 1]! };
-  const fits = layoutOf(matrix, shape[axes]!, shape[axes + 1]!) !== null;
-  const forward = arg.strides.every((step, d) => d >= axes || step >= 0 || shape[d] === 1);
-  if (fits && forward && dtype === to) return arg;
+  if (dtype === to && fits(arg)) return arg;
   const once = { ...arg, shape: shape.map((size, d) => d < axes && arg.strides[d] === 0 ? 1 : size) };
   const copy = densify(host, once, dtype, to);
   copies.push(copy.buffer);
@@ -125,6 +132,7 @@ function multiplyAsFloat32(host: Host, dtype: DType, a: ArrayArg, b: ArrayArg, o
 }
 
 function multiplyJs(dtype: DType, problem: Problem): void {
+  if (recording() !== null) settle();
   const [a, b, out] = [problem.a, problem.b, problem.out].map((x) => hostArray(x.arg, dtype));
   forEachBatch(problem.batch, problem.steps, (offsets) => {
     const at = [a!.offset + offsets[0]!, b!.offset + offsets[1]!, out!.offset + offsets[2]!] as const;
@@ -136,25 +144,29 @@ function multiplyJs(dtype: DType, problem: Problem): void {
  * The callable of a matmul: inputs `[batch.., m, k]` and `[batch.., k, n]`, output `[batch.., m, n]`, of one dtype and any strides;
  * batch axes that an input lacks, or where it has length 1, repeat it.
  */
-export function matmul(host: Host, routine: Routine): Callable {
+export function matmul(host: Host, routine: Routine): RoutineRunner {
   const dtype = routine.dtypes.at(-1) as DType;
   if (routine.epilogue === null) {
-    return (call) => {
-      const product = ready.get(call);
-      if (product?.valid()) product.run();
-      else withUnitOutput(host, dtype, call, (own) => void multiply(host, dtype, own, null));
+    return {
+      run: (call) => {
+        const product = ready.get(call);
+        if (product?.valid()) product.run();
+        else withUnitOutput(host, dtype, call, (own) => void multiply(host, dtype, own, null));
+      },
+      native: (call) => isNative(dtype, call),
     };
   }
   const epilogue = new EpilogueRunner(host, routine.epilogue, dtype, routine.comment);
   const chain = dtype === "float32" ? postOps(routine.epilogue) : null;
-  return (call) => {
+  const isInPlace = ({ output }: Call): boolean => epilogue.inPlace && output.strides.at(-1) === 1;
+  const run: Callable = (call) => {
     const product = ready.get(call);
     if (product?.valid()) {
       product.run();
       if (!product.fused) epilogue.run(call.output, call);
       return;
     }
-    const inPlace = epilogue.inPlace && call.output.strides.at(-1) === 1;
+    const inPlace = isInPlace(call);
     const result = inPlace ? call.output : temporary(host, call.output.shape!, dtype);
     try {
       const done = multiply(host, dtype, inPlace ? call : { ...call, output: result }, inPlace ? chain : null);
@@ -163,6 +175,22 @@ export function matmul(host: Host, routine: Routine): Callable {
       if (result !== call.output) result.buffer.release();
     }
   };
+  const native = (call: Call): boolean | undefined => {
+    if (!isNative(dtype, call)) return false;
+    return chain !== null && isInPlace(call) && onednn.get() !== null || epilogue.native(host, call);
+  };
+  return { run, native };
+}
+
+/** Products of one call that are sent to the thread of native calls one by one. */
+const MOST_SENT = 1024;
+
+/** Whether a library does all of a product, with no copies before or after. */
+function isNative(dtype: DType, { inputs, output }: Call): boolean {
+  if (!Object.hasOwn(BLAS, dtype) || ![...inputs, output].every(fits)) return false;
+  if ((dtype === "float32" ? onednn.get() : null) === null && openblas.get() === null) return false;
+  const { k, work, batch } = problemOf(inputs[0]!, inputs[1]!, output);
+  return k > 0 && work > TINY && batch.reduce((a, b) => a * b, 1) <= MOST_SENT;
 }
 
 /** Gives a call an output that libraries can write to, and copies it to where it should be. */
@@ -174,6 +202,7 @@ function withUnitOutput(host: Host, dtype: DType, call: Call, run: (call: Call) 
   const result = temporary(host, shape, dtype);
   try {
     run({ ...call, output: result });
+    if (recording() !== null) settle();
     copyArray(hostArray(result, dtype), hostArray(output, dtype));
   } finally {
     result.buffer.release();

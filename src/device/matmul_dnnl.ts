@@ -13,6 +13,8 @@ import type { ArrayArg, VirtualArg } from "./device.ts";
 import { hostOf } from "./host.ts";
 import { onednn } from "./libraries.ts";
 import { forEachBatch, layoutOf, type Matrix, type Problem, type Product } from "./matmul_problem.ts";
+import { recordDnnl } from "./matmul_record.ts";
+import { recording, settle } from "./native_thread.ts";
 import { onThreadCount, withOneThread } from "./threads.ts";
 
 /** One step of a chain from the product to the stored value. */
@@ -78,6 +80,7 @@ let disposals = 0;
 
 /** Gives all primitives back to oneDNN. */
 export function disposePrimitives(): void {
+  settle();
   disposals++;
   for (const primitive of primitives.values()) primitive?.[Symbol.dispose]();
   primitives.clear();
@@ -181,7 +184,9 @@ export function matmulDnnl(
     for (let i = 0; i < args.length; i++) {
       addresses[i] = native(addressIn(args[i]!, sizes[i]!) + offsets[i]! * sizes[i]!);
     }
-    primitive.execute(...addresses);
+    const recorder = recording();
+    if (recorder === null) primitive.execute(...addresses);
+    else recordDnnl(recorder, library, primitive, addresses);
   };
   const none = args.map(() => 0);
   const run = loops.length === 0 ? () => execute(none) : () => forEachBatch(loops, outer, execute);
@@ -207,6 +212,7 @@ function find(key: string, make: () => Primitive): Primitive | null {
       primitive = null;
     }
     if (primitives.size >= KEPT) {
+      settle();
       const [oldest, last] = primitives.entries().next().value!;
       primitives.delete(oldest);
       disposals++;

@@ -90,7 +90,11 @@ export interface Layout {
 }
 
 /** The layout of a matrix of a size with these strides; null where it has none. */
-export function layoutOf({ row, column }: Matrix, rows: number, columns: number): Layout | null {
+export function layoutOf(
+  { row, column }: Pick<Matrix, "row" | "column">,
+  rows: number,
+  columns: number,
+): Layout | null {
   if ((column === 1 || columns === 1) && (rows === 1 || row >= columns)) {
     return { transposed: false, lead: rows === 1 ? Math.max(1, columns) : row };
   }

@@ -4,6 +4,7 @@
  */
 import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { LibraryError } from "../../ffi/errors.ts";
+import { dlopen, dlsym, RTLD } from "../../ffi/libc.ts";
 import { addressOf, native } from "../../ffi/mem.ts";
 import { available, openFile } from "../../ffi/open.ts";
 import type { Address, Library, Symbols } from "../../ffi/types.ts";
@@ -13,7 +14,18 @@ import { compileJs } from "../../kernels/js.ts";
 import { blockLayout, type Kernel } from "../../kernels/kernel.ts";
 import { debug, warnOnce } from "../base/debug.ts";
 import { digest, type KernelCache, kernelCache } from "./cache.ts";
-import { build, CompileError, type Compiler, findCompiler, probeCompiler, recallCompiler, start } from "./compiler.ts";
+import {
+  build,
+  compileBeside,
+  CompileError,
+  compileNow,
+  type Compiler,
+  type Compiling,
+  findCompiler,
+  probeCompiler,
+  recallCompiler,
+  start,
+} from "./compiler.ts";
 import { makeKernel } from "./epilogue.ts";
 
 /** A compiled kernel: takes the address of its argument block. */
@@ -44,17 +56,28 @@ export function forgetToolchain(): void {
 
 /** The compiler, looked for and tested the first time it is needed. */
 export function toolchain(): Toolchain {
-  return toolchainState ??= findToolchain(true)!;
+  return toolchainState ??= compileNow(findToolchain(true))!;
 }
 
 /** The compiler, unless finding out about it takes running it; then null. */
 function knownToolchain(): Toolchain | null {
-  const known = toolchainState ?? findToolchain(false);
+  const known = toolchainState ?? compileNow(findToolchain(false));
   if (known !== null) toolchainState = known;
   return known;
 }
 
-function findToolchain(probe: boolean): Toolchain | null {
+let search: Promise<Toolchain | null> | null = null;
+
+/** The compiler; it is looked for and tested while the event loop goes on. */
+async function toolchainSoon(): Promise<Toolchain> {
+  const known = knownToolchain();
+  if (known !== null) return known;
+  search ??= compileBeside(findToolchain(true)).finally(() => search = null);
+  const found = await search;
+  return toolchainState ??= found!;
+}
+
+function* findToolchain(probe: boolean): Compiling<Toolchain | null> {
   const ffi = available();
   if (!ffi.ok) return { ok: false, reason: ffi.reason };
   const found = findCompiler();
@@ -65,8 +88,8 @@ function findToolchain(probe: boolean): Toolchain | null {
   if (known !== null && cache.recall(testName(known)) === passed) return { ok: true, compiler: known, cache };
   if (!probe) return null;
   try {
-    const compiler = known ?? probeCompiler(found.path, cache, cProbes, cFlags);
-    const wrong = selfTest(compiler, cache);
+    const compiler = known ?? (yield* probeCompiler(found.path, cache, cProbes, cFlags));
+    const wrong = yield* selfTest(compiler, cache);
     if (wrong === null) return { ok: true, compiler, cache };
     warnOnce(`compiled kernels are not used: ${wrong}`);
     return { ok: false, reason: wrong };
@@ -84,30 +107,35 @@ function failure(error: unknown): string {
   throw error;
 }
 
-/** The library of a source, from the cache or (if `compile`) compiled now; null where there is none. @throws CompileError */
-function libraryOf(
+/** The library of a source, from the cache; null where there is none that can be opened. */
+function keptLibrary<S extends Symbols>(key: string, table: S, cache: KernelCache): Library<S> | null {
+  const found = cache.find(key);
+  if (found === null) return null;
+  try {
+    return openFile(found, table);
+  } catch (error) {
+    debug("engines", `a kept kernel cannot be loaded and is made again: ${failure(error)}`);
+    cache.remove(key);
+    return null;
+  }
+}
+
+/** The library of a source, from the cache or compiled. @throws CompileError */
+function* libraryOf<S extends Symbols>(
   source: string,
+  table: S,
   compiler: Compiler,
   cache: KernelCache,
-  compile: boolean,
-): Library<typeof symbols> | null {
+): Compiling<Library<S>> {
   const key = digest(source, compiler.identity);
-  const found = cache.find(key);
-  if (found !== null) {
-    try {
-      return openFile(found, symbols);
-    } catch (error) {
-      debug("engines", `a kept kernel cannot be loaded and is made again: ${failure(error)}`);
-      cache.remove(key);
-    }
-  }
-  if (!compile) return null;
+  const kept = keptLibrary(key, table, cache);
+  if (kept !== null) return kept;
   const text = cache.temporary("c"), output = cache.temporary("so");
   const start = performance.now();
   try {
     writeFileSync(text, source, { mode: 0o600 });
-    build(compiler.path, compiler.flags, text, output, compiler.libraries);
-    return openFile(cache.store(key, output, text), symbols);
+    yield* build(compiler.path, compiler.flags, text, output, compiler.libraries);
+    return openFile(cache.store(key, output, text), table);
   } finally {
     rmSync(text, { force: true });
     rmSync(output, { force: true });
@@ -134,9 +162,35 @@ export function nativeSource(source: SourceOf, compile: boolean, name: string): 
   const tools = compile ? toolchain() : knownToolchain();
   if (tools === null || !tools.ok) return null;
   return warned(name, () => {
-    const library = libraryOf(source(tools.compiler), tools.compiler, tools.cache, compile);
+    const { compiler, cache } = tools, text = source(compiler);
+    const library = compile
+      ? compileNow(libraryOf(text, symbols, compiler, cache))
+      : keptLibrary(digest(text, compiler.identity), symbols, cache);
     return library === null ? null : keep(library);
   });
+}
+
+/** A library of a source, compiled (where it is not on disk) while the event loop goes on; null where it cannot be (with one warning). */
+export async function librarySoon<S extends Symbols>(
+  source: SourceOf,
+  table: S,
+  name: string,
+): Promise<Library<S> | null> {
+  const tools = await toolchainSoon();
+  if (!tools.ok) return null;
+  const { compiler, cache } = tools;
+  try {
+    return await compileBeside(libraryOf(source(compiler), table, compiler, cache));
+  } catch (error) {
+    warnFailure(name, error);
+    return null;
+  }
+}
+
+/** Like `nativeSource` that compiles, while the event loop goes on. */
+export async function nativeSourceSoon(source: SourceOf, name: string): Promise<NativeFunction | null> {
+  const library = await librarySoon(source, symbols, name);
+  return library === null ? null : keep(library);
 }
 
 /** Code that is being compiled. */
@@ -173,7 +227,9 @@ export function makeSource(source: SourceOf, name: string): Making | null {
         return warned(name, () => {
           try {
             // A compiler that failed leaves no output; run again, it says why.
-            if (!existsSync(output)) build(compiler.path, compiler.flags, file, output, compiler.libraries);
+            if (!existsSync(output)) {
+              compileNow(build(compiler.path, compiler.flags, file, output, compiler.libraries));
+            }
             return keep(openFile(cache.store(key, output, file), symbols));
           } finally {
             remove();
@@ -194,16 +250,36 @@ export function makeSource(source: SourceOf, name: string): Making | null {
 
 function keep(library: Library<typeof symbols>): NativeFunction {
   loaded.push(library);
-  return library.symbols.tnp_kernel;
+  const run = library.symbols.tnp_kernel;
+  paths.set(run, library.path);
+  return run;
+}
+
+/** Where compiled code was loaded from. */
+const paths = new WeakMap<NativeFunction, string>();
+const entries = new WeakMap<NativeFunction, number>();
+
+/** The address of compiled code, which from now on is never unloaded: another thread may run it when the process ends. Linux only. */
+export function entryOf(run: NativeFunction): number {
+  let entry = entries.get(run);
+  if (entry === undefined) {
+    entry = dlsym(dlopen(paths.get(run)!, RTLD.NOW | RTLD.NODELETE), "tnp_kernel");
+    entries.set(run, entry);
+  }
+  return entry;
 }
 
 function warned(name: string, make: () => NativeFunction | null): NativeFunction | null {
   try {
     return make();
   } catch (error) {
-    warnOnce(`${name} could not be compiled, JavaScript runs it: ${failure(error)}`);
+    warnFailure(name, error);
     return null;
   }
+}
+
+function warnFailure(name: string, error: unknown): void {
+  warnOnce(`${name} could not be compiled, JavaScript runs it: ${failure(error)}`);
 }
 
 /** A small kernel with an exact answer. */
@@ -245,7 +321,7 @@ function testName(compiler: Compiler): string {
 }
 
 /** Compares a compiled kernel with JavaScript. Returns what is wrong. @throws CompileError */
-function selfTest(compiler: Compiler, cache: KernelCache): string | null {
+function* selfTest(compiler: Compiler, cache: KernelCache): Compiling<string | null> {
   const kernel = testKernel(), n = 37;
   const memory = () => {
     const x = new Float64Array(new ArrayBuffer(8 * n)), i = new Int32Array(new ArrayBuffer(4 * n));
@@ -268,7 +344,7 @@ function selfTest(compiler: Compiler, cache: KernelCache): string | null {
   });
   new Float64Array(block.buffer)[layout.scalars] = 3.25;
   compileJs(kernel)([...expectedMemory], numbers, [3.25]);
-  using library = libraryOf(renderC(kernel), compiler, cache, true)!;
+  using library = yield* libraryOf(renderC(kernel), symbols, compiler, cache);
   library.symbols.tnp_kernel(native(addressOf(block)));
   const same = [2, 3].every((k) => gotMemory[k]!.every((v, at) => Object.is(v, expectedMemory[k]![at])));
   if (!same) return `${compiler.path} (${compiler.version}) makes code that gives wrong numbers; set TNP_CC to another`;

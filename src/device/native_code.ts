@@ -4,7 +4,15 @@
  * @module
  */
 import { cpuConfig } from "./config.ts";
-import { compileCost, makeSource, type Making, type NativeFunction, nativeSource, type SourceOf } from "./native.ts";
+import {
+  compileCost,
+  makeSource,
+  type Making,
+  type NativeFunction,
+  nativeSource,
+  nativeSourceSoon,
+  type SourceOf,
+} from "./native.ts";
 
 /** From this much JavaScript time on it pays to look for the code on disk, in nanoseconds. */
 const LOOK = 1e6;
@@ -12,6 +20,9 @@ const LOOK = 1e6;
 const START = 0.25;
 /** JavaScript time between two questions whether the compiler is done. */
 const ASK = 2e6;
+
+/** JavaScript that would keep the event loop waiting for so long is not run where code can be had instead. */
+const BLOCKING = 15e6;
 
 /** One source that is compiled when that pays. */
 export class NativeCode {
@@ -25,6 +36,8 @@ export class NativeCode {
   #next = LOOK;
   #looked = false;
   #refused = false;
+  #coming = false;
+  #failure: unknown = null;
 
   /** @param name what it is, for warnings */
   constructor(name: string, source: SourceOf) {
@@ -45,6 +58,33 @@ export class NativeCode {
     return this.#find(engine === "c" || ns >= compileCost());
   }
 
+  /**
+   * The same for work that a reader awaits: what is worth compiling is compiled while the event loop goes on, and is undefined until then.
+   * @param urgent whether JavaScript could not be cut into slices, so that it would block the event loop
+   * @throws what went wrong meanwhile
+   */
+  getSoon(ns: number, urgent: boolean): NativeFunction | null | undefined {
+    if (this.#function !== null || this.#refused) return this.#function;
+    if (this.#failure !== null) throw this.#failure;
+    const { engine } = cpuConfig();
+    if (engine === "js" || this.#coming) return engine === "js" ? null : undefined;
+    if (!this.#looked && this.#look() !== null) return this.#function;
+    if (engine !== "c" && ns < (urgent ? BLOCKING : compileCost())) return null;
+    this.#coming = true;
+    nativeSourceSoon(this.#source, this.#name).then((made) => {
+      this.#function ??= made;
+      this.#refused = this.#function === null;
+    }).catch((error: unknown) => this.#failure = error).finally(() => this.#coming = false);
+    return undefined;
+  }
+
+  /** Looks for the code on disk, once. */
+  #look(): NativeFunction | null {
+    this.#looked = true;
+    this.#next = START * compileCost();
+    return this.#function = nativeSource(this.#source, false, this.#name);
+  }
+
   #find(now: boolean): NativeFunction | null {
     const pays = now || this.#spent > compileCost();
     if (now && this.#making !== null) {
@@ -52,11 +92,7 @@ export class NativeCode {
       this.#making = null;
     }
     if (this.#making === null && !now) {
-      if (!this.#looked) {
-        this.#looked = true;
-        this.#next = START * compileCost();
-        return this.#function = nativeSource(this.#source, false, this.#name);
-      }
+      if (!this.#looked) return this.#look();
       // Null where the compiler has not been tried yet: that takes a while, so the whole price is waited for.
       this.#making = makeSource(this.#source, this.#name);
     }

@@ -5,18 +5,17 @@
 import type { Routine, RoutineName } from "../../kernels/kernel.ts";
 import type { DType } from "../base/dtype.ts";
 import { DeviceError } from "../base/errors.ts";
-import type { Callable } from "./device.ts";
-import { type Host, type HostArray, hostArray } from "./host.ts";
+import { type Host, type HostArray, hostArray, type RoutineRunner } from "./host.ts";
 import { matmul } from "./matmul.ts";
 import { searchSorted, sortRows } from "./sort.ts";
-import { searchSortedNative, sortRowsNative } from "./sort_native.ts";
+import { searchesNative, searchSortedNative, sortRowsNative, sortsNative } from "./sort_native.ts";
 
-type Maker = (host: Host, routine: Routine) => Callable;
+type Maker = (host: Host, routine: Routine) => RoutineRunner;
 
 /** Without epilogue: these are not followed by one. */
-function plain(routine: Routine, callable: Callable): Callable {
+function plain(routine: Routine, runner: RoutineRunner): RoutineRunner {
   if (routine.epilogue !== null) throw new DeviceError(`${routine.name}: got an epilogue, expected none`);
-  return callable;
+  return runner;
 }
 
 const dtypeOf = (routine: Routine, i: number): DType => routine.dtypes.at(i) as DType;
@@ -25,29 +24,36 @@ function sort(host: Host, input: HostArray, output: HostArray, positions: boolea
   if (!sortRowsNative(host, input, output, positions)) sortRows(input, output, positions);
 }
 
+/** A sort along the last axis, or the int64 positions it would take values from. */
+const sorter = (positions: boolean): Maker => (host, routine) => {
+  const dtype = dtypeOf(routine, 0);
+  return plain(routine, {
+    run: ({ inputs, output }) =>
+      sort(host, hostArray(inputs[0]!, dtype), hostArray(output, dtypeOf(routine, -1)), positions),
+    native: ({ inputs }) => sortsNative(dtype, inputs[0]!.shape!, positions),
+  });
+};
+
 const makers = {
   matmul,
-  // One input `[.., n]`, output of its shape; sorted along the last axis.
-  sort: (host, routine) =>
-    plain(routine, ({ inputs, output }) => {
-      sort(host, hostArray(inputs[0]!, dtypeOf(routine, 0)), hostArray(output, dtypeOf(routine, -1)), false);
-    }),
-  // The same with int64 positions.
-  argsort: (host, routine) =>
-    plain(routine, ({ inputs, output }) => {
-      sort(host, hostArray(inputs[0]!, dtypeOf(routine, 0)), hostArray(output, "int64"), true);
-    }),
+  // One input `[.., n]`, output of its shape.
+  sort: sorter(false),
+  argsort: sorter(true),
   // A sorted vector and values of its dtype; int64 positions of the values' shape; params.side is "left" or "right".
-  searchsorted: (_host, routine) =>
-    plain(routine, ({ inputs, output }) => {
-      const dtype = dtypeOf(routine, 0), right = routine.params["side"] === "right";
-      const sorted = hostArray(inputs[0]!, dtype), values = hostArray(inputs[1]!, dtype);
-      const positions = hostArray(output, "int64");
-      if (!searchSortedNative(sorted, values, positions, right)) searchSorted(sorted, values, positions, right);
-    }),
+  searchsorted: (_host, routine) => {
+    const dtype = dtypeOf(routine, 0), right = routine.params["side"] === "right";
+    return plain(routine, {
+      run: ({ inputs, output }) => {
+        const sorted = hostArray(inputs[0]!, dtype), values = hostArray(inputs[1]!, dtype);
+        const positions = hostArray(output, "int64");
+        if (!searchSortedNative(sorted, values, positions, right)) searchSorted(sorted, values, positions, right);
+      },
+      native: ({ inputs }) => searchesNative(dtype, inputs[0]!.shape![0]!, inputs[1]!.shape!),
+    });
+  },
 } as const satisfies Record<RoutineName, Maker>;
 
-/** The callable of a routine. */
-export function makeRoutine(host: Host, routine: Routine): Callable {
+/** The runner of a routine. */
+export function makeRoutine(host: Host, routine: Routine): RoutineRunner {
   return makers[routine.name](host, routine);
 }

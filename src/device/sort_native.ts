@@ -4,13 +4,14 @@
  */
 import { addressOf, native } from "../../ffi/mem.ts";
 import { cSearch, cSort, cSortable, cSortScratch, sortThreads } from "../../kernels/preamble/sort.ts";
-import { dtypeInfo } from "../base/dtype.ts";
+import { type DType, dtypeInfo } from "../base/dtype.ts";
 import { sizeOf } from "../base/shape.ts";
 import type { HostBuffer } from "./arena.ts";
 import type { Device } from "./device.ts";
 import type { HostArray } from "./host.ts";
 import type { NativeFunction } from "./native.ts";
 import { NativeCode } from "./native_code.ts";
+import { recording } from "./native_thread.ts";
 import { threadCount } from "./threads.ts";
 
 /** Up to this many elements JavaScript takes no longer than the call. */
@@ -58,12 +59,46 @@ function collapse(shape: readonly number[], a: readonly number[], b: readonly nu
 function call(run: NativeFunction, numbers: readonly number[]): void {
   const block = new BigInt64Array(new ArrayBuffer(8 * numbers.length));
   for (let i = 0; i < numbers.length; i++) block[i] = BigInt(numbers[i]!);
-  run(native(addressOf(block)));
+  const recorder = recording();
+  if (recorder === null) run(native(addressOf(block)));
+  else recorder.kernel(run, block);
 }
 
 /** Threads for some elements. */
 const threadsFor = (elements: number): number =>
   Math.max(1, Math.min(sortThreads, threadCount(), Math.floor(elements / SHARE)));
+
+function sortCode(dtype: DType, positions: boolean): NativeCode {
+  const form = dtype === "bool" ? "uint8" : dtype;
+  return routine(`${positions ? "argsort" : "sort"} ${form}`, () => cSort(form, positions));
+}
+
+function searchCode(dtype: DType): NativeCode {
+  const form = dtype === "bool" ? "uint8" : dtype;
+  return routine(`searchsorted ${form}`, () => cSearch(form));
+}
+
+function isSortable(dtype: DType, shape: readonly number[]): boolean {
+  return cSortable(dtype) && sizeOf(shape) > FEW && shape.at(-1)! <= 0xffffffff;
+}
+
+/** Elementary steps of a search. */
+const searchSteps = (n: number, values: readonly number[]): number => sizeOf(values) * (Math.log2(n + 1) + 2);
+
+/** Whether compiled code will sort, for a reader that awaits it: undefined while that is being made. */
+export function sortsNative(dtype: DType, shape: readonly number[], positions: boolean): boolean | undefined {
+  if (!isSortable(dtype, shape)) return false;
+  const run = sortCode(dtype, positions).getSoon(sizeOf(shape) * SORT_COST, true);
+  return run === undefined ? undefined : run !== null;
+}
+
+/** The same of a search for values of a shape among `n`. */
+export function searchesNative(dtype: DType, n: number, values: readonly number[]): boolean | undefined {
+  const steps = searchSteps(n, values);
+  if (!cSortable(dtype) || steps <= FEW) return false;
+  const run = searchCode(dtype).getSoon(steps * SEARCH_COST, true);
+  return run === undefined ? undefined : run !== null;
+}
 
 /**
  * Sorts rows along the last axis, stable, in compiled code.
@@ -73,11 +108,9 @@ const threadsFor = (elements: number): number =>
  */
 export function sortRowsNative(device: Device, input: HostArray, output: HostArray, positions: boolean): boolean {
   const { dtype, shape } = input;
-  if (!cSortable(dtype)) return false;
+  if (!isSortable(dtype, shape)) return false;
   const axis = shape.length - 1, n = shape[axis]!, total = sizeOf(shape);
-  if (total <= FEW || n > 0xffffffff) return false;
-  const form = dtype === "bool" ? "uint8" : dtype;
-  const run = routine(`${positions ? "argsort" : "sort"} ${form}`, () => cSort(form, positions)).get(total * SORT_COST);
+  const run = sortCode(dtype, positions).get(total * SORT_COST);
   if (run === null) return false;
   const rows = total / n, threads = threadsFor(total);
   const [sizes, x, y] = collapse(shape.slice(0, -1), input.strides, output.strides) as [number[], number[], number[]];
@@ -103,10 +136,9 @@ export function sortRowsNative(device: Device, input: HostArray, output: HostArr
  */
 export function searchSortedNative(sorted: HostArray, values: HostArray, output: HostArray, right: boolean): boolean {
   const { dtype } = sorted, n = sorted.shape[0]!, count = sizeOf(values.shape);
-  const steps = count * (Math.log2(n + 1) + 2);
+  const steps = searchSteps(n, values.shape);
   if (!cSortable(dtype) || steps <= FEW) return false;
-  const form = dtype === "bool" ? "uint8" : dtype;
-  const run = routine(`searchsorted ${form}`, () => cSearch(form)).get(steps * SEARCH_COST);
+  const run = searchCode(dtype).get(steps * SEARCH_COST);
   if (run === null) return false;
   const [sizes, x, y] = collapse(values.shape, values.strides, output.strides) as [number[], number[], number[]];
   // One axis at least.

@@ -11,6 +11,7 @@ type Listener = (count: number) => void;
 const listeners: Listener[] = [];
 let wanted: number | null = null;
 let count: number | undefined;
+let alone = false;
 let pool: OpenMP | null | undefined;
 
 /** The OpenMP runtime, or null where there is none. */
@@ -42,15 +43,22 @@ export function onThreadCount(listener: Listener): void {
   if (wanted !== null) listener(wanted);
 }
 
+/** How many threads native code that is called now would use. */
+export function threadsNow(): number {
+  return alone ? 1 : threadCount();
+}
+
 /** Runs with one OpenMP thread. */
 export function withOneThread<T>(run: () => T): T {
   const symbols = find()?.symbols;
   const threads = threadCount();
   if (symbols === undefined || threads === 1) return run();
   symbols.omp_set_num_threads(1);
+  alone = true;
   try {
     return run();
   } finally {
+    alone = false;
     symbols.omp_set_num_threads(threads);
   }
 }

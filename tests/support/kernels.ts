@@ -3,10 +3,11 @@ import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import process from "node:process";
 import { addressOf, native } from "../../ffi/mem.ts";
 import { available, openFile } from "../../ffi/open.ts";
 import { dtypes, type ScalarType, type TypedArray, typedArrays } from "../../src/base/dtype.ts";
-import { cFlags, renderC } from "../../kernels/c.ts";
+import { cFlags, cProbes, renderC } from "../../kernels/c.ts";
 import { type Expr, ExprBuilder } from "../../kernels/expr.ts";
 import { compileJs } from "../../kernels/js.ts";
 import {
@@ -124,16 +125,20 @@ function scratch(): string {
     path = mkdtempSync(join(tmpdir(), "tnp-kernels-"));
     folder.set("path", path);
     const made = path;
-    globalThis.process?.on("exit", () => rmSync(made, { recursive: true, force: true }));
+    const remove = () => rmSync(made, { recursive: true, force: true });
+    process.on("exit", remove);
+    // `deno test` knows only this one.
+    globalThis.addEventListener?.("unload", remove);
   }
   return path;
 }
 
-const cc = globalThis.process?.env["TNP_CC"] ?? "cc";
+let threads: readonly string[] = cFlags.openmp;
+const cc = process.env["TNP_CC"] ?? "cc";
 function compile(name: string, source: string): string | null {
   const c = join(scratch(), `${name}.c`), so = join(scratch(), `${name}.so`);
   writeFileSync(c, source);
-  const flags = [...cFlags.common, ...cFlags.openmp, "-shared", "-fPIC", "-o", so, c, "-lm"];
+  const flags = [...cFlags.common, ...threads, "-shared", "-fPIC", "-o", so, c, "-lm"];
   const r = spawnSync(cc, flags, { encoding: "utf8" });
   if (r.error !== undefined) return null;
   if (r.status !== 0) throw new Error(`${cc} failed on ${c}: ${r.stderr}`);
@@ -150,7 +155,12 @@ function succeeds(f: () => string | null): boolean {
 
 /** Whether compiled kernels can run here. */
 export const native64: boolean = available().ok && cc !== "none" &&
-  succeeds(() => compile("probe", "int tnp_probe(void) { return 1; }\n"));
+  (succeeds(() => compile("probe", cProbes.openmp)) || withoutThreads());
+
+function withoutThreads(): boolean {
+  threads = ["-fopenmp-simd"];
+  return succeeds(() => compile("probe", "int tnp_probe(void) { return 1; }\n"));
+}
 
 const paths = new Map<string, string>();
 

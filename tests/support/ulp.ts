@@ -52,6 +52,15 @@ export function loops(): { source: string; lines: Map<string, number> } {
   return { source: head + text, lines };
 }
 
+/** Whether a compiler is there. */
+export function isInstalled(cc: string): boolean {
+  try {
+    return spawnSync(cc, ["--version"]).status === 0;
+  } catch {
+    return false; // Deno throws where Node and Bun return the error.
+  }
+}
+
 /** A folder that is removed with the program. */
 export class Workshop implements Disposable {
   readonly path: string = mkdtempSync(join(tmpdir(), "tnp-ulp-"));
@@ -75,21 +84,28 @@ export class Workshop implements Disposable {
     }
   }
 
-  /** Compiles the loops. @returns the names of loops that did not vectorise; null without a compiler */
-  build(): string[] | null {
+  /**
+   * Compiles the loops.
+   *
+   * @param target flags that say for which processor; this one without
+   * @returns the names of loops that did not vectorise; null without a compiler
+   */
+  build(target?: readonly string[]): string[] | null {
     const { source, lines } = loops();
     const c = join(this.path, "loops.c");
     writeFileSync(c, source);
     const version = this.#compile(["--version"]);
     if (version === null) return null;
-    const base = [...cFlags.common, "-fopenmp-simd", "-c", "-o", join(this.path, "loops.o"), c];
+    const common = cFlags.common.filter((flag) => target === undefined || flag !== "-march=native");
+    const base = [...common, ...target ?? [], "-fopenmp-simd", "-c", "-o", join(this.path, "loops.o"), c];
     // GCC says so with one flag, Clang with the other.
     const built = [["-fopt-info-vec-optimized"], ["-Rpass=loop-vectorize"]]
       .map((flag) => this.#compile([...base, ...flag])).find((r) => r?.ok);
     if (built === undefined || built === null) throw new Error("the loops do not compile");
     const seen = new Set<number>();
     for (const m of built.text.matchAll(/loops\.c:(\d+):\d+: .*(?:loop vectorized|vectorized loop)/g)) seen.add(+m[1]!);
-    return [...lines].filter(([, line]) => !seen.has(line)).map(([name]) => name);
+    // GCC names the loop's line, Clang the pragma's above it.
+    return [...lines].filter(([, line]) => !seen.has(line) && !seen.has(line - 1)).map(([name]) => name);
   }
 
   /** Links the harness. @returns false where libquadmath is missing */
