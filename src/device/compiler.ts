@@ -31,12 +31,14 @@ export interface Compiler {
 /** The programs that features are probed with. */
 export interface Probes {
   readonly openmp: string;
+  readonly wide: string;
 }
 
 /** Flags every kernel is compiled with, before what was probed. */
 export interface Flags {
   readonly common: readonly string[];
   readonly openmp: readonly string[];
+  readonly wide: readonly string[];
 }
 
 /** A compile that failed; the message is the compiler's. */
@@ -151,7 +153,8 @@ export function probeCompiler(path: string, cache: KernelCache, probes: Probes, 
   buildText(path, shared, "int tnp_probe(int x) { return x + 1; }\n", [], cache);
   const openmp = builds(probes.openmp, flags.openmp, []);
   const threads = openmp ? flags.openmp : works(() => preprocess(path, ["-fopenmp-simd"])) ? ["-fopenmp-simd"] : [];
-  const all = [...shared, ...threads];
+  const wide = builds(probes.wide, flags.wide, []) ? flags.wide : [];
+  const all = [...shared, ...wide, ...threads];
   const compiler: Compiler = {
     path,
     version,
