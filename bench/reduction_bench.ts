@@ -60,16 +60,56 @@ suite(
   })),
 );
 
-suite("sort", [{
-  name: "sort float32 1048576",
-  goal: 10_000,
-  make: () => {
-    const x = normal([1048576], "float32");
-    return () => compute(tnp.sort(x));
-  },
-  python: everywhere("x = rng.standard_normal(1048576).astype(np.float32)", "x", "np.sort(x)", true),
-  numpyTs: (np) => {
-    const x = randomArray(np, [1048576], "float32");
-    return () => np.sort(x);
-  },
-}]);
+/** A sort of a random vector, or of the rows or columns of a matrix, beside NumPy's of the same kind. */
+function sorting(
+  dtype: "float32" | "float64" | "int32" | "int64" | "float16" | "int8",
+  shape: readonly number[],
+  { positions = false, axis = -1, goal }: {
+    readonly positions?: boolean;
+    readonly axis?: number;
+    readonly goal?: number;
+  } = {},
+): Case {
+  const floats = dtype.startsWith("float"), top = dtype === "int8" ? 127 : 2 ** 31 - 1;
+  const name = positions ? "argsort" : "sort",
+    size = shape.length === 1 ? `${shape[0]}` : `${shape.join(" x ")} axis ${axis}`;
+  return {
+    name: `${name} ${dtype} ${size}`,
+    ...(goal === undefined ? {} : { goal }),
+    make: () => {
+      const x = floats
+        ? tnp.random.randn(...shape).astype(dtype)
+        : tnp.random.randint(-top, top, [...shape]).astype(dtype);
+      x.dataSync();
+      return () => compute(positions ? tnp.argsort(x, axis) : tnp.sort(x, axis));
+    },
+    python: everywhere(
+      `x = ${
+        floats ? `rng.standard_normal((${shape},))` : `rng.integers(${-top}, ${top}, (${shape},))`
+      }.astype(np.${dtype})`,
+      "x",
+      `np.${name}(x, axis=${axis})`,
+      true,
+    ),
+    ...(dtype !== "float32" || shape.length !== 1 || positions ? {} : {
+      numpyTs: (np) => {
+        const x = randomArray(np, [...shape], dtype);
+        return () => np.sort(x);
+      },
+    }),
+  };
+}
+
+suite("sort", [
+  sorting("float32", [1048576], { goal: 10_000 }),
+  sorting("float64", [1048576]),
+  sorting("int32", [1048576]),
+  sorting("int64", [1048576]),
+  sorting("float16", [1048576]),
+  sorting("int8", [1048576]),
+  sorting("float32", [4096]),
+  sorting("float32", [4096, 256]),
+  sorting("float32", [4096, 256], { axis: 0 }),
+  sorting("float32", [1048576], { positions: true }),
+  sorting("int64", [1048576], { positions: true }),
+]);

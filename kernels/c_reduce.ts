@@ -5,9 +5,10 @@
 import { dtypes } from "../src/base/dtype.ts";
 import { cCast, cLiteral, cType } from "./c_ops.ts";
 import { CText } from "./c_kernel.ts";
+import type { Expr } from "./expr.ts";
 import type { Monoid, MonoidName } from "./kernel.ts";
 import { isPlainSum } from "./monoid.ts";
-import { bare } from "./render.ts";
+import { bare, type Point, strideText } from "./render.ts";
 
 /** Running values side by side: a multiple of every vector. */
 const lanes = 64;
@@ -15,11 +16,12 @@ const lanes = 64;
 const sumBlock = 1024;
 /** Elements in which a search first looks whether there is anything better. */
 const searchBlock = 2048;
-/** Running values side by side of a reduction over outer axes. */
-const columnBlock = 256;
+/** The most running values side by side of a reduction over outer axes: rows of memory are read for long stretches. */
+const columnBlock = 1024;
 /** The most parts of a reduction, and of results that are kept in parts. */
 const mostParts = 64;
 const mostPartial = 4096;
+const mostColumns = 16384;
 
 /** Monoids whose values may be combined in any order (positions compare, so argmin and argmax are among them). */
 const commutative = new Set<MonoidName>(["sum", "prod", "min", "max", "any", "all", "argmin", "argmax"]);
@@ -32,12 +34,12 @@ export class CReduce extends CText {
   }
 
   /** Sizes of the parts a reduction is cut into: `parts` of `length` along its outermost reduced loop. */
-  #parts(first: number, kept: string, most: string, least: number): void {
+  #parts(first: number, kept: string, most: number, partial: number, least: number): void {
     const out = this.out, n = `n${first}`;
     out.line(`const i64 kept = ${kept};`);
     out.line(`i64 length = ${n} > 0 ? ${n} : 1;`);
     out.open(`if (kept < ${most} && ${this.total()} >= ${this.threshold}) {`);
-    out.line(`const i64 most = ${mostPartial} / kept < ${mostParts} ? ${mostPartial} / kept : ${mostParts};`);
+    out.line(`const i64 most = ${partial} / kept < ${mostParts} ? ${partial} / kept : ${mostParts};`);
     out.line(`length = (${n} + most - 1) / most;`);
     if (least > 1) {
       out.line(`length = length < ${4 * least} ? ${4 * least} : (length + ${least - 1}) / ${least} * ${least};`);
@@ -51,7 +53,7 @@ export class CReduce extends CText {
     const kept = k.rank - k.reduced, last = k.rank - 1;
     const outer = this.range(0, kept), middle = this.range(kept + 1, last);
     const product = outer.map((i) => `n${i}`).join(" * ") || "1";
-    this.#parts(kept, product, String(mostParts), k.reduced === 1 ? sumBlock : 1);
+    this.#parts(kept, product, mostParts, mostPartial, k.reduced === 1 ? sumBlock : 1);
     this.arrays(m, "partial", mostPartial);
     this.parallel(kept + 1);
     this.open(outer);
@@ -127,7 +129,10 @@ export class CReduce extends CText {
       out.open("{");
       out.line(`const ix low = (ix)${from}, high = (ix)${to};`);
     }
-    if (search) this.#skip(m, acc[0]!);
+    if (search) {
+      this.#search(m, acc);
+      return out.close();
+    }
     out.line(`const ix width = high - low < ${lanes} ? high - low : ${lanes};`);
     this.arrays(m, "lane", lanes);
     this.fill(m, "lane", "width");
@@ -161,28 +166,56 @@ export class CReduce extends CText {
     out.close();
   }
 
-  /** Goes on to the next block where this one has nothing that could be the extreme or equal to it: positions cost more than values. */
-  #skip(m: Monoid, best: string): void {
-    const { k, out } = this, last = k.rank - 1, dtype = m.dtypes[0]!, type = cType(dtype);
-    const [a, b] = m.name === "argmax" ? ["peak[l]", "v"] : ["v", "peak[l]"];
-    const nan = dtypes[dtype].kind === "f" ? " | (v != v)" : "";
-    out.line(`${dtype === "bool" ? "u8" : type} peak[${lanes}];`);
+  /** Finds the extreme of a block, and then, if it could be that of all, where it is: positions cost more than values. */
+  #search(m: Monoid, acc: readonly string[]): void {
+    const { k, out } = this, last = k.rank - 1, dtype = m.dtypes[0]!, float = dtypes[dtype].kind === "f";
+    const type = dtype === "bool" ? "u8" : cType(dtype);
+    const beyond = (a: string, b: string) => m.name === "argmax" ? `${b} < ${a}` : `${a} < ${b}`;
+    const better = (v: string, than: string) =>
+      `${than} = (${beyond(v, than)})${float ? ` | (${v} != ${v})` : ""} ? ${v} : ${than};`;
+    const value = (point: Point): string => {
+      const [text] = this.emit.emit(k.body.slice(0, 1), point);
+      return this.fresh(dtype, cCast(k.body[0]!.dtype, dtype, text!));
+    };
+    out.line(`${type} peak[${lanes}];`);
     out.line(`for (ix l = 0; l < ${lanes}; l++) peak[l] = ${bare(cLiteral(dtype, m.init[0]!))};`);
     out.open(`for (ix i = low; i < high; i += ${lanes}) {`);
     out.line(`const ix count = high - i < ${lanes} ? high - i : ${lanes};`);
     const point = this.point(last, "(i + l)");
-    this.vectors("for (ix l = 0; l < count; l++) {", point, () => {
-      const [text] = this.emit.emit(k.body.slice(0, 1), point);
-      out.line(`const ${type} v = ${bare(cCast(k.body[0]!.dtype, dtype, text!))};`);
-      out.line(`peak[l] = (${a} < ${b})${nan} ? v : peak[l];`);
-    });
+    this.vectors("for (ix l = 0; l < count; l++) {", point, () => out.line(better(value(point), "peak[l]")));
     out.close();
-    // Not below: equal, beyond, or one of them NaN.
-    const [c, d] = m.name === "argmax" ? ["peak[l]", best] : [best, "peak[l]"];
+    out.open(`for (ix w = ${lanes / 2}; w > 0; w /= 2) {`);
+    out.line("#pragma omp simd");
+    out.line(`for (ix l = 0; l < w; l++) ${better("peak[l + w]", "peak[l]")}`);
+    out.close();
+    out.line(`const ${type} top = peak[0];`);
+    // Equal ones go on: their position may come first.
+    out.line(`if (${beyond(acc[0]!, "top")}) continue;`);
+    // Where positions rise, the first is enough.
+    out.line(`int open = high > low;`);
+    out.open(`for (ix i = low; open && i < high; i += ${lanes}) {`);
+    out.line(`const ix count = high - i < ${lanes} ? high - i : ${lanes};`);
     out.line("int some = 0;");
+    const hit = (v: string) => float ? `(${v} == top) | ((${v} != ${v}) & (top != top))` : `${v} == top`;
     out.line("#pragma omp simd reduction(| : some)");
-    out.line(`for (ix l = 0; l < ${lanes}; l++) some |= !(${c} < ${d});`);
-    out.line("if (!some) continue;");
+    out.open("for (ix l = 0; l < count; l++) {");
+    out.line(`some |= ${hit(value(point))};`);
+    out.close();
+    out.open("for (ix l = 0; some && open && l < count; l++) {");
+    out.line(`if (!(${hit(value(point))})) continue;`);
+    this.feed(m, point, acc);
+    const rising = this.#rising(k.body[1]!);
+    if (rising !== null) out.line(rising === "" ? "open = 0;" : `open = !(${rising});`);
+    out.close();
+    out.close();
+  }
+
+  /** Under what condition a position rises along the innermost loop: "" for always, null for unknown. */
+  #rising(e: Expr): string | null {
+    while (e.op === "cast") e = e.src[0]!;
+    if (e.op !== "iota") return null;
+    const stride = strideText(this.operands[Number(e.arg)]!, this.k.rank - 1, this.inner);
+    return stride === "1" ? "" : /^\d/.test(stride) ? null : `${stride} > 0`;
   }
 
   #reduceColumns(): void {
@@ -190,14 +223,17 @@ export class CReduce extends CText {
     const kept = k.rank - k.reduced, column = kept - 1;
     const outer = this.range(0, column), middle = this.range(kept + 1, k.rank);
     const product = this.range(0, kept).map((i) => `n${i}`).join(" * ");
-    this.#parts(kept, product, String(mostPartial / 4), 1);
-    this.arrays(m, "partial", mostPartial);
+    this.#parts(kept, product, mostColumns / 2, mostColumns, 1);
+    this.arrays(m, "partial", mostColumns);
+    // Blocks of equal length.
+    out.line(`const i64 blocks = (n${column} + ${columnBlock - 1}) / ${columnBlock};`);
+    out.line(`const i64 wide = (n${column} + blocks * 16 - 1) / (blocks * 16) * 16;`);
     this.parallel(column + 2);
     this.open(outer);
-    out.open(`for (i64 from = 0; from < n${column}; from += ${columnBlock}) {`);
+    out.open(`for (i64 from = 0; from < n${column}; from += wide) {`);
     out.open("for (i64 part = 0; part < parts; part++) {");
     out.line(`const i64 first = part * length, end = first + length < n${kept} ? first + length : n${kept};`);
-    out.line(`const ix width = (ix)(n${column} - from < ${columnBlock} ? n${column} - from : ${columnBlock});`);
+    out.line(`const ix width = (ix)(n${column} - from < wide ? n${column} - from : wide);`);
     this.arrays(m, "lane", columnBlock);
     this.fill(m, "lane", "width");
     out.open(`for (i64 i${kept} = first; i${kept} < end; i${kept}++) {`);
@@ -211,7 +247,7 @@ export class CReduce extends CText {
     out.open("for (ix l = 0; l < width; l++) {");
     out.line("const ix i = (ix)from + l;");
     out.open("if (parts > 1) {");
-    m.dtypes.forEach((_, j) => out.line(`partial${j}[(${index}) * parts + part] = lane${j}[l];`));
+    m.dtypes.forEach((_, j) => out.line(`partial${j}[part * kept + ${index}] = lane${j}[l];`));
     out.middle("} else {");
     this.finish(
       this.freshAll(m, this.elements(m, "lane", "l")),
@@ -221,11 +257,19 @@ export class CReduce extends CText {
     out.close();
     out.close();
     this.close(2 + outer.length);
+    // Parts are merged neighbours first, and columns side by side.
     out.open("if (parts > 1) {");
+    out.open("for (i64 s = 1; s < parts; s *= 2) {");
+    out.open("for (i64 l = 0; l + s < parts; l += 2 * s) {");
+    out.line("#pragma omp simd");
+    out.open("for (i64 i = 0; i < kept; i++) {");
+    const val = m.dtypes.map((d, j) => this.fresh(d, `partial${j}[(l + s) * kept + i]`));
+    this.combine(m, this.elements(m, "partial", "l * kept + i"), val);
+    this.close(3);
     this.open(outer);
     this.rows(outer, true, true);
     out.open(`for (ix i = 0; i < (ix)n${column}; i++) {`);
-    const merged = this.#merge(m, index);
+    const merged = this.freshAll(m, this.elements(m, "partial", index));
     this.finish(merged, this.point(column, "i"), (a) => this.offset(a, column, "i"));
     this.close(2 + outer.length);
   }

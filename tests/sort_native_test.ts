@@ -36,12 +36,15 @@ function same(name: Name, dtype: DType, inputs: readonly Held[], shape: readonly
   }
 }
 
-/** Values that radix sorts could get wrong: many equal, only the lowest bits different, all different, specials. */
+/** Values that sorts could get wrong: many equal, only the lowest bits different, all different, in order, all the same, specials. */
 const fillings = {
   "few values": (random, float) => float ? random(9) / 4 - 1 : random(9),
   "wide values": (random, float) => float ? (random(2 ** 30) - 2 ** 29) * 2 ** (random(60) - 30) : random(2 ** 31),
   "neighbours": (random, float) => float ? 1 + random(1 << 20) * 2 ** -45 : 2 ** 30 + random(5000),
-} as const satisfies Record<string, (random: (n: number) => number, float: boolean) => number>;
+  "rising values": (_random, _float, i) => i,
+  "falling values": (_random, _float, i) => 40_000 - i,
+  "one value": () => 3,
+} as const satisfies Record<string, (random: (n: number) => number, float: boolean, i: number) => number>;
 
 function make(
   dtype: DType,
@@ -51,9 +54,10 @@ function make(
 ): Held {
   const random = generator(7), float = dtypeInfo(dtype).kind === "f", bits = 8 * dtypeInfo(dtype).itemsize;
   const special = [NaN, -0, 0, Infinity, -Infinity];
-  const values = Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => {
-    if (float && random(16) === 0) return special[random(5)]!;
-    const v = fillings[filling](random, float);
+  const pure = filling === "rising values" || filling === "one value";
+  const values = Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => {
+    if (float && !pure && random(16) === 0) return special[random(5)]!;
+    const v = fillings[filling](random, float, i);
     if (float) return v;
     if (dtype === "bool") return v & 1;
     if (bits < 32) return v % 2 ** (bits - 1) - (dtypeInfo(dtype).kind === "i" && random(2) ? 2 ** (bits - 1) : 0);
@@ -71,7 +75,7 @@ describe("compiled sorting", () => {
   for (const dtype of ok ? real : []) {
     test(`gives JavaScript's bits for ${dtype}`, () => {
       for (const filling of Object.keys(fillings) as (keyof typeof fillings)[]) {
-        for (const [rows, n] of [[15, 20], [3, 1000], [1, 33_000], [3, 17_000]] as const) {
+        for (const [rows, n] of [[15, 20], [3, 130], [2, 1000], [1, 33_000], [3, 17_000]] as const) {
           const shape = [rows, n];
           const x = make(dtype, shape, n < 10_000 ? [1, rows] : [n, 1], filling);
           same("sort", dtype, [x], shape);

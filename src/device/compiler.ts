@@ -31,12 +31,14 @@ export interface Compiler {
 /** The programs that features are probed with. */
 export interface Probes {
   readonly openmp: string;
+  readonly wide: string;
 }
 
 /** Flags every kernel is compiled with, before what was probed. */
 export interface Flags {
   readonly common: readonly string[];
   readonly openmp: readonly string[];
+  readonly wide: readonly string[];
 }
 
 /** A compile that failed; the message is the compiler's. */
@@ -243,7 +245,8 @@ export function* probeCompiler(path: string, cache: KernelCache, probes: Probes,
   yield* buildText(path, shared, "int tnp_probe(int x) { return x + 1; }\n", cache);
   const openmp = yield* works(buildText(path, [...shared, ...flags.openmp], probes.openmp, cache));
   const simd = openmp || (yield* works(preprocess(path, ["-fopenmp-simd"])));
-  const all = [...shared, ...openmp ? flags.openmp : simd ? ["-fopenmp-simd"] : []];
+  const wide = yield* works(buildText(path, [...shared, ...flags.wide], probes.wide, cache));
+  const all = [...shared, ...wide ? flags.wide : [], ...openmp ? flags.openmp : simd ? ["-fopenmp-simd"] : []];
   const compiler: Compiler = {
     path,
     version,

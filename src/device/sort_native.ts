@@ -3,7 +3,10 @@
  * @module
  */
 import { addressOf, native } from "../../ffi/mem.ts";
-import { cSearch, cSort, cSortable, cSortScratch, sortThreads } from "../../kernels/preamble/sort.ts";
+import type { Address } from "../../ffi/types.ts";
+import { cSearch } from "../../kernels/preamble/search.ts";
+import { cSort, cSortScratch, sortThreads } from "../../kernels/preamble/sort.ts";
+import { cSortable } from "../../kernels/preamble/sort_keys.ts";
 import { type DType, dtypeInfo } from "../base/dtype.ts";
 import { sizeOf } from "../base/shape.ts";
 import type { HostBuffer } from "./arena.ts";
@@ -15,7 +18,7 @@ import { recording } from "./native_thread.ts";
 import { threadCount } from "./threads.ts";
 
 /** Up to this many elements JavaScript takes no longer than the call. */
-const FEW = 256;
+const FEW = 32;
 /** Nanoseconds JavaScript takes for an element of a sort, and for a step of a search. */
 const SORT_COST = 60;
 const SEARCH_COST = 8;
@@ -56,12 +59,23 @@ function collapse(shape: readonly number[], a: readonly number[], b: readonly nu
   return [sizes, x, y];
 }
 
+/** The argument block, longer when one call needs that. */
+let block: { readonly words: BigInt64Array; readonly address: Address } | null = null;
+
 function call(run: NativeFunction, numbers: readonly number[]): void {
-  const block = new BigInt64Array(new ArrayBuffer(8 * numbers.length));
-  for (let i = 0; i < numbers.length; i++) block[i] = BigInt(numbers[i]!);
   const recorder = recording();
-  if (recorder === null) run(native(addressOf(block)));
-  else recorder.kernel(run, block);
+  if (recorder !== null) {
+    // It waits with a block of its own.
+    const words = new BigInt64Array(new ArrayBuffer(8 * numbers.length));
+    for (let i = 0; i < numbers.length; i++) words[i] = BigInt(numbers[i]!);
+    return recorder.kernel(run, words);
+  }
+  if (block === null || block.words.length < numbers.length) {
+    const words = new BigInt64Array(new ArrayBuffer(8 * Math.max(128, numbers.length)));
+    block = { words, address: native(addressOf(words)) };
+  }
+  for (let i = 0; i < numbers.length; i++) block.words[i] = BigInt(numbers[i]!);
+  run(block.address);
 }
 
 /** Threads for some elements. */
@@ -114,8 +128,8 @@ export function sortRowsNative(device: Device, input: HostArray, output: HostArr
   if (run === null) return false;
   const rows = total / n, threads = threadsFor(total);
   const [sizes, x, y] = collapse(shape.slice(0, -1), input.strides, output.strides) as [number[], number[], number[]];
-  const stride = cSortScratch(dtype, positions, n);
-  const scratch = device.allocate(stride * (rows < threads ? 1 : threads)) as HostBuffer;
+  const { bytes: stride, each } = cSortScratch(dtype, positions, n);
+  const scratch = device.allocate(stride * (rows < threads && !each ? 1 : threads)) as HostBuffer;
   try {
     const at = scratch.memory.address(addressOf) + scratch.byteOffset;
     const along = [input.strides[axis]!, output.strides[axis]!];
