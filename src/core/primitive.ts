@@ -207,6 +207,9 @@ export class Node implements Aval {
   computed = 0;
   /** Scratch for graph passes; meaningless between them. */
   mark = 0;
+  /** The number of the first tape's log that follows it, 0 for none, and its place there. */
+  log = 0;
+  place = 0;
 
   constructor(
     prim: Primitive | null,
