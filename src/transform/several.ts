@@ -4,7 +4,7 @@
  * @module
  */
 import { isInexact } from "../base/dtype.ts";
-import type { Aval, Lowering, Primitive } from "../core/primitive.ts";
+import { type Aval, type Lowering, newId, type Primitive } from "../core/primitive.ts";
 import { bind, context, isWatched, leaf, type Node } from "../core/trace.ts";
 import type { Device } from "../device/device.ts";
 import { evaluate } from "./evaluate.ts";
@@ -15,6 +15,7 @@ interface PickParams extends Aval {
 }
 
 const pick: Primitive<PickParams> = {
+  id: newId(),
   name: "pick",
   kind: "control",
   infer: (_ins, { shape, dtype }) => ({ shape, dtype }),
@@ -31,6 +32,7 @@ const made: Primitive<null> = together("made");
 
 function together(name: string): Primitive<null> {
   return {
+    id: newId(),
     name,
     kind: "control",
     infer: (ins) => summary(ins),
@@ -57,6 +59,7 @@ export function control<P>(
 ): Primitive<P> {
   const { results, run, watched, batch, vjp } = rules;
   return {
+    id: newId(),
     name,
     kind: "control",
     infer: (_ins, params) => summary(results(params)),
