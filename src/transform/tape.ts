@@ -18,7 +18,7 @@ import { tidy } from "./tracing.ts";
 import { assignedCell, Cell } from "./variable.ts";
 
 /** One primitive as it was bound. */
-interface Entry {
+export interface Bound {
   readonly node: Node;
   readonly prim: Primitive;
   readonly inputs: readonly Node[];
@@ -29,7 +29,7 @@ let logs = 0;
 
 /** What a tape holds: what was bound, and the nodes that it follows, each with a place. */
 class Log {
-  entries: Entry[] = [];
+  entries: Bound[] = [];
   readonly nodes: Node[] = [];
   /** The nodes each variable was read as. */
   readonly reads = new Map<object, Set<Node>>();
@@ -54,7 +54,7 @@ class Log {
     } else (this.#others ??= new Map()).set(node, place);
   }
 
-  add(entry: Entry): void {
+  add(entry: Bound): void {
     this.entries.push(entry);
     this.watch(entry.node);
     const { inputs } = entry;
@@ -388,13 +388,44 @@ export class Tape implements Recorder {
   }
 }
 
+/**
+ * The gradient of the sum of targets through what is known to have been bound.
+ *
+ * @param records what was bound, in order
+ * @param seeds one cotangent a target
+ * @returns one node a source, or null where no target depends on it
+ */
+export function pullBack(
+  records: readonly Bound[],
+  sources: readonly Node[],
+  targets: readonly Node[],
+  seeds: readonly Node[],
+): (Node | null)[] {
+  const log = new Log();
+  try {
+    for (const node of sources) log.watch(node);
+    for (const record of records) {
+      const { node, prim, inputs } = record;
+      if (prim.vjp === null || !isInexact(node.dtype)) continue;
+      if (inputs.some((x) => log.placeOf(x) >= 0 && isInexact(x.dtype))) log.add(record);
+    }
+    const places = sources.map((node) => log.placeOf(node));
+    const cotangents = new Cotangents(log, places.map((place) => [place]));
+    targets.forEach((target, i) => cotangents.add(target, seeds[i]!));
+    cotangents.sweep();
+    return places.map((place) => cotangents.at(place));
+  } finally {
+    log.release();
+  }
+}
+
 const OFF = 0, ON_PATH = 1, SOURCE = 2;
 
 /** The cotangents of what a log follows, by place. */
 class Cotangents {
   readonly #log: Log;
   /** What lay in the log at the start: a persistent tape records the sweep too. */
-  readonly #entries: readonly Entry[];
+  readonly #entries: readonly Bound[];
   readonly #count: number;
   readonly #roles: number[];
   readonly #values: (Node | null)[];
@@ -462,9 +493,9 @@ class Cotangents {
   }
 
   /** What depends on the sources. */
-  #path(): Entry[] {
+  #path(): Bound[] {
     const entries = this.#entries, roles = this.#roles;
-    const path: Entry[] = [];
+    const path: Bound[] = [];
     for (let i = 0; i < this.#count; i++) {
       const entry = entries[i]!, { inputs } = entry;
       for (let k = 0; k < inputs.length; k++) {
