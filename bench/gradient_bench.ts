@@ -125,6 +125,35 @@ suite("gradient step 512 x 32 -> 64 -> 2", [
   },
 ]);
 
+suite("gradient step, the tape around a function", [
+  {
+    name: "gradients 512 tape around a function",
+    make: () => {
+      const weights = makeWeights(), inputs = normal(512, 32), labels = normal(512, 2);
+      const loss = tnp.function((x: NDArray, y: NDArray, w: Weights) => tnp.sum(tnp.square(predict(w, x).sub(y))));
+      return () => {
+        using tape = new tnp.GradientTape();
+        tape.watch(weights);
+        using value = loss(inputs, labels, weights);
+        compute(...tape.gradient(value, weights, { unconnected_gradients: "zero" }));
+      };
+    },
+    python: {
+      tensorflow: `${model(512)}
+x, y, *w = map(tf.constant, (x, y, w1, b, w2))
+@tf.function
+def loss(x, y, w):
+    return tf.reduce_sum((tf.nn.relu(x @ w[0] + w[1]) @ w[2] - y) ** 2)
+def run():
+    with tf.GradientTape() as tape:
+        tape.watch(w)
+        value = loss(x, y, w)
+    return tape.gradient(value, w)
+`,
+    },
+  },
+]);
+
 suite("per-example gradients, 128 examples", [
   {
     name: "per-example gradients 128 vectorized_map",

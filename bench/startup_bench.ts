@@ -3,11 +3,11 @@ import { spawnSync } from "node:child_process";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { runtime } from "../ffi/runtime.ts";
-import { suite } from "./harness.ts";
+import { type Case, suite } from "./harness.ts";
 
-const child = fileURLToPath(new URL("startup_child.ts", import.meta.url));
+const pathOf = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 
-/** Runs a file from source in this runtime. */
+/** Runs a file in this runtime. */
 function start(file: string): void {
   const args = runtime.name === "deno" ? ["run", "-A", "--no-check", file] : [file];
   const ended = spawnSync(process.execPath, args, { encoding: "utf8" });
@@ -18,9 +18,23 @@ const python = (program: string) =>
   `import subprocess, sys
 run = lambda: subprocess.run([sys.executable, "-c", "${program}"], check=True, capture_output=True)`;
 
+/** What users of npm load in Node; Deno and Bun load the source. */
+const packaged: readonly Case[] = runtime.name === "node"
+  ? [{
+    name: "import and first result, built package",
+    make: () => {
+      const { status } = spawnSync(process.execPath, [pathOf("../scripts/build.mjs")], { stdio: "inherit" });
+      if (status !== 0) throw new Error(`startup: the package could not be built, exit code ${status}`);
+      return () => start(pathOf("startup_package.mjs"));
+    },
+    python: { numpy: python("import numpy as np; print(np.ones(3).sum())") },
+    most: 1,
+  }]
+  : [];
+
 suite("start", [{
   name: "import and first result",
-  make: () => () => start(child),
+  make: () => () => start(pathOf("startup_child.ts")),
   python: {
     numpy: python("import numpy as np; print(np.ones(3).sum())"),
     jax: python("import jax.numpy as jnp; print(jnp.ones(3).sum())"),
@@ -28,4 +42,4 @@ suite("start", [{
     tensorflow: python("import tensorflow as tf; print(tf.ones(3))"),
   },
   most: 1,
-}]);
+}, ...packaged]);

@@ -179,19 +179,29 @@ type Names<T> = T extends unknown ? keyof T & string : never;
 /** An instruction that gives a value. */
 export type WasmOp = Names<(typeof table)[WasmType]>;
 
-const opcodes = new Map<string, { readonly bytes: readonly number[]; readonly type: WasmType }>(
-  (Object.keys(table) as WasmType[]).flatMap((type) =>
-    Object.entries(table[type]).map(([name, code]) => {
-      const [prefix, sub] = code < 0x10000 ? [code >> 8, code & 255] : [code >> 16, code & 0xffff];
-      const bytes = prefix === 0 ? [sub] : [prefix, ...leb(sub)];
-      return [name, { bytes, type }] as const;
-    })
-  ),
-);
+interface Opcode {
+  readonly bytes: readonly number[];
+  readonly type: WasmType;
+}
+
+let known: ReadonlyMap<string, Opcode> | undefined;
+
+/** The instruction of a name; the table of all is made when the first is asked for. */
+function opcode(op: WasmOp): Opcode {
+  known ??= new Map(
+    (Object.keys(table) as WasmType[]).flatMap((type) =>
+      Object.entries(table[type]).map(([name, code]) => {
+        const [prefix, sub] = code < 0x10000 ? [code >> 8, code & 255] : [code >> 16, code & 0xffff];
+        return [name, { bytes: prefix === 0 ? [sub] : [prefix, ...leb(sub)], type }] as const;
+      })
+    ),
+  );
+  return known.get(op)!;
+}
 
 /** The type of an instruction's result. */
 export function resultType(op: WasmOp): WasmType {
-  return opcodes.get(op)!.type;
+  return opcode(op).type;
 }
 
 /** An unsigned number in LEB128. */
@@ -218,7 +228,7 @@ export function signedLeb(value: bigint | number): number[] {
 
 /** The bytes of an instruction, without what follows it. */
 export function opBytes(op: WasmOp): readonly number[] {
-  return opcodes.get(op)!.bytes;
+  return opcode(op).bytes;
 }
 
 /** Instructions of control flow, of locals and of stores. */

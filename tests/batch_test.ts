@@ -1,6 +1,11 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { type NDArray, tnp } from "../mod.ts";
+import { nodeOf } from "../src/array.ts";
+import type { Node } from "../src/core/trace.ts";
+import { cpu } from "../src/device/cpu.ts";
+import { planCache } from "../src/graph/cache.ts";
+import { oneByOne } from "./support/examples.ts";
 import { binaries, reductions, unaries } from "./tables/ops.ts";
 
 const x = tnp.reshape(tnp.linspace(-1, 1, 24), [4, 3, 2]);
@@ -34,7 +39,7 @@ const functions: Readonly<Record<string, (x: NDArray) => NDArray>> = {
 
 describe("vectorized_map()", () => {
   for (const [name, f] of Object.entries(functions)) {
-    test(`is map_fn: ${name}`, () => close(tnp.vectorized_map(f, x), tnp.map_fn(f, x)));
+    test(`is a loop: ${name}`, () => close(tnp.vectorized_map(f, x), oneByOne(f, x)));
   }
 
   test("takes and gives trees", () => {
@@ -69,7 +74,7 @@ describe("vectorized_map()", () => {
       (m: NDArray) => tnp.vectorized_map((r: NDArray) => tnp.multiply(r, tnp.sum(m)), m),
       x,
     );
-    close(rows, tnp.map_fn((m: NDArray) => tnp.map_fn((r: NDArray) => tnp.multiply(r, tnp.sum(m)), m), x));
+    close(rows, oneByOne((m: NDArray) => oneByOne((r: NDArray) => tnp.multiply(r, tnp.sum(m)), m), x));
   });
 
   test("an empty batch keeps its shapes", () => {
@@ -123,7 +128,7 @@ describe("every function is the same one by one, batched, and traced", () => {
   const table = tnp as unknown as Readonly<Record<string, (...args: unknown[]) => NDArray>>;
   const integers = /^(bitwise|left_|right_|invert|gcd|lcm)/;
   const compare = (name: string, f: (...xs: NDArray[]) => NDArray, xs: NDArray[]): void => {
-    const each = tnp.map_fn((parts: NDArray[]) => f(...parts), xs);
+    const each = oneByOne((parts: NDArray[]) => f(...parts), xs);
     const batched = tnp.vectorized_map((parts: NDArray[]) => f(...parts), xs);
     const traced = tnp.function((parts: NDArray[]) => tnp.vectorized_map((parts: NDArray[]) => f(...parts), parts))(xs);
     for (const found of [batched, traced]) {
@@ -150,9 +155,159 @@ describe("every function is the same one by one, batched, and traced", () => {
 });
 
 describe("map_fn()", () => {
+  for (const [name, f] of Object.entries(functions)) {
+    test(`is a loop: ${name}`, () => close(tnp.map_fn(f, x), oneByOne(f, x)));
+  }
+
+  /** How many plans a computation needs, each counted as often as it runs. */
+  const plans = (run: () => NDArray): number => {
+    run().dataSync();
+    const { hits, misses } = planCache(cpu);
+    run().dataSync();
+    return planCache(cpu).hits + planCache(cpu).misses - hits - misses;
+  };
+  const nodes = (out: NDArray): number => {
+    const seen = new Set<Node>(), stack = [nodeOf(out)];
+    for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
+      if (seen.has(node)) continue;
+      seen.add(node);
+      stack.push(...node.inputs);
+    }
+    return seen.size;
+  };
+  const many = tnp.reshape(tnp.linspace(-1, 1, 300), [100, 3]);
+  many.dataSync();
+
+  test("calls the function for every example and binds what all compute once", () => {
+    let calls = 0;
+    const f = (v: NDArray): NDArray => {
+      calls++;
+      return tnp.sum(tnp.sin(v).mul(v).add(2));
+    };
+    const out = tnp.map_fn(f, many);
+    assert.equal(calls, 100);
+    assert.ok(nodes(out) < 10);
+    close(out, oneByOne(f, many));
+    assert.equal(plans(() => tnp.map_fn(f, many)), 1);
+  });
+
   test("may read values", () => {
     const out = tnp.map_fn((v: NDArray) => (v.item() as number) > 2 ? tnp.multiply(v, 10) : v, tnp.asarray([1, 2, 3]));
     assert.deepEqual(out.toArray(), [1, 2, 30]);
+    const f = (v: NDArray): NDArray => v.mul(tnp.sum(v).item() as number);
+    close(tnp.map_fn(f, many), oneByOne(f, many));
+  });
+
+  test("takes other computations and numbers for other examples", () => {
+    let i = 0;
+    const numbers = tnp.map_fn((v: NDArray) => v.mul(i++), many);
+    close(numbers, many.mul(tnp.arange(100).reshape(100, 1)));
+    assert.ok(nodes(numbers) < 10);
+    i = 0;
+    close(
+      tnp.map_fn((v: NDArray) => i++ % 10 < 4 ? v.add(1) : tnp.cos(v), many),
+      tnp.where(tnp.arange(100).mod(10).lt(4).reshape(100, 1), many.add(1), tnp.cos(many)),
+    );
+    i = 0;
+    const weights = [tnp.ones([3]), tnp.full([3], 2)];
+    const mixed = tnp.map_fn((v: NDArray) => v.mul(weights[i++ < 50 ? 0 : 1]!), many);
+    close(mixed, tnp.concatenate([many.at(":50"), many.at("50:").mul(2)]));
+    i = 0;
+    const big = tnp.map_fn((v: NDArray) => v.add(2n ** 60n + BigInt(i++)), tnp.zeros([3], "int64"));
+    assert.deepEqual(big.dataSync(), BigInt64Array.of(2n ** 60n, 2n ** 60n + 1n, 2n ** 60n + 2n));
+    i = 0;
+    const shifted = tnp.map_fn((v: NDArray) => v.at(i++), tnp.arange(9).reshape(3, 3));
+    assert.deepEqual(shifted.toArray(), [0, 4, 8]);
+    i = 0;
+    const complex = tnp.map_fn((v: NDArray) => v.mul({ re: 0, im: i++ }), tnp.ones([3]));
+    assert.deepEqual(complex.toArray(), [0, 1, 2].map((im) => ({ re: 0, im })));
+  });
+
+  test("takes the same part of one value where the examples share it, and another where not", () => {
+    const twice = tnp.map_fn((v: NDArray) => {
+      const y = tnp.exp(v);
+      return [y.add(y), y];
+    }, many);
+    close(twice[0]!, tnp.exp(many).mul(2));
+    close(twice[1]!, tnp.exp(many));
+    let i = 0;
+    const shared = tnp.map_fn((v: NDArray) => {
+      const y = tnp.exp(v);
+      return y.add(i++ === 1 ? tnp.exp(v) : y);
+    }, many);
+    close(shared, tnp.exp(many).mul(2));
+  });
+
+  test("random draws are those of a loop", () => {
+    tnp.random.seed(7);
+    const mapped = tnp.map_fn((v: NDArray) => v.add(tnp.random.rand(3)), many);
+    tnp.random.seed(7);
+    close(mapped, oneByOne((v: NDArray) => v.add(tnp.random.rand(3)), many));
+  });
+
+  test("keeps what the function puts aside, and lets rows be disposed", () => {
+    const kept: NDArray[] = [];
+    const out = tnp.map_fn((v: NDArray) => {
+      using row = v;
+      const y = row.mul(2);
+      kept.push(y);
+      return y.add(1);
+    }, many);
+    close(out, many.mul(2).add(1));
+    close(kept[41]!, many.at(41).mul(2));
+  });
+
+  test("repeats a first axis of length 1, and gives closed-over and constant results", () => {
+    const w = tnp.asarray([1.5, 2]);
+    const out = tnp.map_fn(
+      ([a, b]: readonly [NDArray, NDArray]) => [a.add(b), w, 5, b],
+      [tnp.asarray([1, 2, 3]), tnp.asarray([10])] as const,
+    );
+    assert.deepEqual(out.map((part) => (part as NDArray).toArray()), [[11, 12, 13], [[1.5, 2], [1.5, 2], [1.5, 2]], [
+      5,
+      5,
+      5,
+    ], [
+      10,
+      10,
+      10,
+    ]]);
+  });
+
+  test("tapes inside and outside, variables, and traces", () => {
+    const w = tnp.asarray([0.5, -1, 2]);
+    const f = (v: NDArray): NDArray => tnp.grad((w: NDArray) => tnp.sum(tnp.square(v.mul(w))))(w);
+    close(tnp.map_fn(f, many), oneByOne(f, many));
+    close(tnp.function((m: NDArray) => tnp.map_fn(f, m))(many), oneByOne(f, many));
+    close(tnp.vectorized_map((m: NDArray) => tnp.map_fn(f, m), tnp.stack([many, many])).at(1), oneByOne(f, many));
+    const total = (m: NDArray, w: NDArray): NDArray => tnp.sum(tnp.map_fn((v: NDArray) => tnp.sum(v.mul(w).mul(v)), m));
+    const [gm, gw] = tnp.grad(total, [0, 1])(many, w);
+    close(gm!, many.mul(w).mul(2));
+    close(gw!, tnp.sum(tnp.square(many), 0));
+    const count = new tnp.Variable(0);
+    const counted = tnp.map_fn((v: NDArray) => {
+      count.assign_add(1);
+      return v.mul(count);
+    }, many);
+    close(counted, many.mul(tnp.arange(1, 101).reshape(100, 1)));
+    let seen: NDArray | null = null;
+    using tape = new tnp.GradientTape();
+    const y = tnp.map_fn((v: NDArray) => {
+      const z = v.mul(3);
+      if (seen === null) tape.watch(seen = z);
+      return tnp.sum(z.mul(z));
+    }, many);
+    close(tape.gradient(tnp.sum(y), seen!)!, many.at(0).mul(6));
+  });
+
+  test("says where examples differ in shape or structure", () => {
+    let i = 0;
+    assert.throws(() => tnp.map_fn((v: NDArray) => v.at(`:${i++}`), many), { name: "ShapeError" });
+    i = 0;
+    assert.throws(() => tnp.map_fn((v: NDArray) => i++ === 2 ? [v] : v, many), {
+      name: "TypeError",
+      message: "map_fn: example 2 gave [*], the ones before *",
+    });
   });
 });
 
@@ -196,7 +351,7 @@ describe("vectorized_map() and gradients", () => {
     const f = (row: NDArray): NDArray => tnp.sum(tnp.multiply(tnp.multiply(row, row), row));
     close(
       tnp.vectorized_map((m: NDArray) => tnp.hessian(f)(m.at(0)), x),
-      tnp.map_fn((m: NDArray) => tnp.hessian(f)(m.at(0)), x),
+      oneByOne((m: NDArray) => tnp.hessian(f)(m.at(0)), x),
     );
   });
 

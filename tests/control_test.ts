@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { type NDArray, tnp } from "../mod.ts";
 import { context } from "../src/core/trace.ts";
+import { oneByOne } from "./support/examples.ts";
 
 const close = (a: NDArray, b: NDArray | number | number[]): void => {
   const expected = tnp.asarray(b);
@@ -130,19 +131,19 @@ describe("scan()", () => {
 
   test("in maps each example has its own loop", () => {
     const batch = tnp.reshape(tnp.linspace(-1, 1, 12), [4, 3]);
-    const expected = tnp.map_fn((x: NDArray) => written(x), batch);
+    const expected = oneByOne((x: NDArray) => written(x), batch);
     close(tnp.vectorized_map((x: NDArray) => scanned(x), batch), expected);
     close(tnp.function((b: NDArray) => tnp.vectorized_map((x: NDArray) => scanned(x), b))(batch), expected);
     const f = tnp.function((x: NDArray) => scanned(x));
     close(tnp.vectorized_map((x: NDArray) => f(x), batch), expected);
-    const grads = tnp.map_fn((x: NDArray) => tnp.grad((x: NDArray) => written(x))(x), batch);
+    const grads = oneByOne((x: NDArray) => tnp.grad((x: NDArray) => written(x))(x), batch);
     close(tnp.vectorized_map((x: NDArray) => tnp.grad((x: NDArray) => scanned(x))(x), batch), grads);
     close(tnp.grad((b: NDArray) => tnp.vectorized_map((x: NDArray) => scanned(x), b).sum())(batch), grads);
     // Only the start, only the body's closure, or a count that is the same for all is mapped.
     const starts = tnp.asarray([0.1, 0.2]);
     close(
       tnp.vectorized_map((c: NDArray) => scanned(x3, c), starts),
-      tnp.map_fn((c: NDArray) => written(x3, c), starts),
+      oneByOne((c: NDArray) => written(x3, c), starts),
     );
     const powers = tnp.vectorized_map(
       (v: NDArray) =>
@@ -331,13 +332,13 @@ describe("while_loop()", () => {
     close(tnp.function((x: NDArray) => tnp.grad(grow)(x))(2.5), eager);
     close(tnp.grad((x: NDArray) => tnp.grad(f)(x))(2.5), second);
     const xs = tnp.asarray([2.5, 1.5, 200, 4]);
-    const expected = tnp.map_fn((x: NDArray) => tnp.grad(grow)(x), xs);
+    const expected = oneByOne((x: NDArray) => tnp.grad(grow)(x), xs);
     close(tnp.vectorized_map((x: NDArray) => tnp.grad(grow)(x), xs), expected);
     close(tnp.vectorized_map((x: NDArray) => tnp.grad(f)(x), xs), expected);
     close(tnp.grad((xs: NDArray) => tnp.vectorized_map(grow, xs).sum())(xs), expected);
     close(
       tnp.vectorized_map((x: NDArray) => tnp.grad((x: NDArray) => tnp.grad(grow)(x))(x), xs),
-      tnp.map_fn((x: NDArray) => tnp.grad((x: NDArray) => tnp.grad(grow)(x))(x), xs),
+      oneByOne((x: NDArray) => tnp.grad((x: NDArray) => tnp.grad(grow)(x))(x), xs),
     );
   });
 

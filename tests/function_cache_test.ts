@@ -2,6 +2,8 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { type NDArray, tnp } from "../mod.ts";
 import { context } from "../src/core/trace.ts";
+import { cpu } from "../src/device/cpu.ts";
+import { planCache } from "../src/graph/cache.ts";
 
 /** What a function writes as warnings. */
 function warnings(fn: () => void): string[] {
@@ -24,6 +26,22 @@ describe("the trace cache", () => {
       for (let i = 0; i < 20; i++) assert.equal(f(tnp.asarray(2.5), i).item(), 2.5 * i);
     });
     assert.deepEqual([f.traces, said], [2, []]);
+  });
+
+  test("a call after the first binds and plans nothing", () => {
+    const f = tnp.function((x: NDArray) => tnp.sum(tnp.exp(x).mul(2)));
+    const x = tnp.ones([3]);
+    const first = f(x).item();
+    const { recorders } = context, { misses } = planCache(cpu);
+    let bound = 0;
+    context.recorders = [...recorders, { record: () => void bound++ }];
+    try {
+      for (let i = 0; i < 3; i++) assert.equal(f(x).item(), first);
+    } finally {
+      context.recorders = recorders;
+    }
+    assert.equal(f(x).item(), first);
+    assert.deepEqual([bound, planCache(cpu).misses, f.traces], [0, misses, 1]);
   });
 
   test("forgets the traces that were used longest ago", () => {

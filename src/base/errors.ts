@@ -56,15 +56,20 @@ export function within<T>(name: string, fn: () => T): T {
   try {
     return fn();
   } catch (error) {
-    if (error instanceof Error) {
-      const { message } = error;
-      const text = message.replace(/^[a-z_]\w*: /, `${name}: `);
-      if (text !== message) {
-        const { stack } = error;
-        error.message = text;
-        if (stack !== undefined) error.stack = stack.replace(message, () => text);
-      }
-    }
-    throw error;
+    throw inTheNameOf(name, error);
   }
+}
+
+/** An error from inside with the function's name in place of the name it begins with. */
+export function inTheNameOf(name: string, error: unknown): unknown {
+  if (error instanceof Error) {
+    const { message } = error;
+    const text = message.replace(/^[a-z_]\w*: /, `${name}: `);
+    if (text !== message) {
+      const { stack } = error;
+      error.message = text;
+      if (stack !== undefined) error.stack = stack.replace(message, () => text);
+    }
+  }
+  return error;
 }

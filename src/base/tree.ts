@@ -13,16 +13,38 @@ export type MapTree<T, From, To> = T extends From ? To
   : T;
 
 /** A tree without its leaves: what `unflatten` needs to put leaves back. */
-export interface TreeDef {
-  /** The structure in words: equal for two trees if and only if they have the same structure. */
-  readonly key: string;
+export class TreeDef {
   /** How many leaves it has. */
   readonly size: number;
-  /** What it is made of. */
-  readonly node: "leaf" | readonly TreeDef[] | readonly (readonly [string, TreeDef])[];
+  /** The parts of a list or an object; null for a leaf. */
+  readonly parts: readonly TreeDef[] | null;
+  /** The names of an object's parts, sorted; null for a list and a leaf. */
+  readonly names: readonly string[] | null;
+  #key: string | null = null;
+
+  constructor(parts: readonly TreeDef[] | null, names: readonly string[] | null = null) {
+    this.parts = parts;
+    this.names = names;
+    let size = parts === null ? 1 : 0;
+    if (parts !== null) { for (let i = 0; i < parts.length; i++) size += parts[i]!.size; }
+    this.size = size;
+  }
+
+  /** The structure in words: equal for two trees if and only if they have the same structure. */
+  get key(): string {
+    return this.#key ??= this.#words();
+  }
+
+  #words(): string {
+    const { parts, names } = this;
+    if (parts === null) return "*";
+    if (names === null) return `[${parts.map((part) => part.key).join(",")}]`;
+    return `{${names.map((name, i) => `${JSON.stringify(name)}:${parts[i]!.key}`).join(",")}}`;
+  }
 }
 
-const leaf: TreeDef = { key: "*", size: 1, node: "leaf" };
+/** The structure of a single leaf. */
+export const leafDef: TreeDef = new TreeDef(null);
 
 /** Tells whether a value is an inner node of a tree: an array, or an object that no class made. */
 export function isBranch(value: unknown): value is readonly unknown[] | { readonly [key: string]: unknown } {
@@ -42,31 +64,34 @@ export function flatten(
   tree: unknown,
   isLeaf: (value: unknown) => boolean = () => false,
 ): { leaves: unknown[]; treedef: TreeDef } {
-  if (!isBranch(tree)) return { leaves: [tree], treedef: leaf };
   const leaves: unknown[] = [];
-  const open = new Set<unknown>();
-  const visit = (value: unknown): TreeDef => {
-    if (!isBranch(value) || isLeaf(value)) {
-      leaves.push(value);
-      return leaf;
-    }
-    if (open.has(value)) throw new TypeError("flatten: the tree contains itself");
-    open.add(value);
-    let treedef: TreeDef;
-    const before = leaves.length;
-    if (Array.isArray(value)) {
-      const parts = value.map(visit);
-      treedef = { key: `[${parts.map((part) => part.key).join(",")}]`, size: leaves.length - before, node: parts };
-    } else {
-      const object = value as { readonly [key: string]: unknown };
-      const parts = Object.keys(object).sort().map((key) => [key, visit(object[key])] as const);
-      const words = parts.map(([key, part]) => `${JSON.stringify(key)}:${part.key}`);
-      treedef = { key: `{${words.join(",")}}`, size: leaves.length - before, node: parts };
-    }
-    open.delete(value);
-    return treedef;
-  };
-  return { treedef: visit(tree), leaves };
+  return { treedef: visit(tree, leaves, null, isLeaf), leaves };
+}
+
+/** A branch that is being visited, inside another one. */
+interface Open {
+  readonly value: unknown;
+  readonly outer: Open | null;
+}
+
+function visit(tree: unknown, leaves: unknown[], outer: Open | null, isLeaf: (value: unknown) => boolean): TreeDef {
+  if (!isBranch(tree) || isLeaf(tree)) {
+    leaves.push(tree);
+    return leafDef;
+  }
+  for (let open = outer; open !== null; open = open.outer) {
+    if (open.value === tree) throw new TypeError("flatten: the tree contains itself");
+  }
+  const open: Open = { value: tree, outer };
+  const list = Array.isArray(tree);
+  const names = list ? null : Object.keys(tree).sort();
+  const count = names === null ? (tree as readonly unknown[]).length : names.length;
+  const parts = new Array<TreeDef>(count);
+  for (let i = 0; i < count; i++) {
+    const part = names === null ? (tree as readonly unknown[])[i] : (tree as { [key: string]: unknown })[names[i]!];
+    parts[i] = visit(part, leaves, open, isLeaf);
+  }
+  return new TreeDef(parts, names);
 }
 
 /**
@@ -78,11 +103,11 @@ export function unflatten(treedef: TreeDef, leaves: readonly unknown[]): unknown
     throw new TypeError(`unflatten: got ${leaves.length} leaves, expected ${treedef.size} for ${treedef.key}`);
   }
   let next = 0;
-  const build = (def: TreeDef): unknown => {
-    if (def.node === "leaf") return leaves[next++];
-    if (def.key.startsWith("[")) return (def.node as readonly TreeDef[]).map(build);
+  const build = ({ parts, names }: TreeDef): unknown => {
+    if (parts === null) return leaves[next++];
+    if (names === null) return parts.map(build);
     const out: Record<string, unknown> = {};
-    for (const [key, part] of def.node as readonly (readonly [string, TreeDef])[]) define(out, key, build(part));
+    for (let i = 0; i < names.length; i++) define(out, names[i]!, build(parts[i]!));
     return out;
   };
   return build(treedef);
@@ -112,15 +137,14 @@ export function mapTree(
 /** The place of each leaf, as messages show it: `[0].w`; the root is the empty string. */
 export function pathsOf(treedef: TreeDef): string[] {
   const out: string[] = [];
-  const visit = (def: TreeDef, path: string): void => {
-    if (def.node === "leaf") out.push(path);
-    else if (def.key.startsWith("[")) {
-      (def.node as readonly TreeDef[]).forEach((part, i) => visit(part, `${path}[${i}]`));
-    } else {
-      for (const [key, part] of def.node as readonly (readonly [string, TreeDef])[]) {
-        const step = /^[A-Za-z_$][\w$]*$/.test(key) ? `${path === "" ? "" : "."}${key}` : `[${JSON.stringify(key)}]`;
-        visit(part, path + step);
-      }
+  const visit = ({ parts, names }: TreeDef, path: string): void => {
+    if (parts === null) out.push(path);
+    else if (names === null) parts.forEach((part, i) => visit(part, `${path}[${i}]`));
+    else {
+      names.forEach((name, i) => {
+        const step = /^[A-Za-z_$][\w$]*$/.test(name) ? `${path === "" ? "" : "."}${name}` : `[${JSON.stringify(name)}]`;
+        visit(parts[i]!, path + step);
+      });
     }
   };
   visit(treedef, "");

@@ -137,6 +137,8 @@ export interface BatchArg {
  * `vjp: null` stops gradients (integers, comparisons, indices). Rules call src/core/ops.ts, so they are differentiable again.
  */
 export interface Primitive<P = unknown> {
+  /** Its number in the keys of plans. */
+  readonly id: number;
   readonly name: string;
   readonly kind: Kind;
   /** Checks and gives shape and dtype. @throws at the call, in the name of the primitive */
@@ -145,6 +147,13 @@ export interface Primitive<P = unknown> {
   /** The same function with a leading mapped axis of `size` on the batched inputs; its result has it too. */
   batch(args: readonly BatchArg[], params: P, size: number): Node;
   readonly lower: Lowering<P>;
+}
+
+let ids = 0;
+
+/** The number of another primitive. */
+export function newId(): number {
+  return ids++;
 }
 
 /** A buffer shared by the finished nodes that look into it. */
@@ -207,6 +216,9 @@ export class Node implements Aval {
   computed = 0;
   /** Scratch for graph passes; meaningless between them. */
   mark = 0;
+  /** The number of the first tape's log that follows it, 0 for none, and its place there. */
+  log = 0;
+  place = 0;
 
   constructor(
     prim: Primitive | null,
@@ -223,10 +235,12 @@ export class Node implements Aval {
     this.dtype = aval.dtype;
     this.device = device;
     let size = 1;
-    for (const n of aval.shape) size *= n;
+    const { shape } = aval;
+    for (let i = 0; i < shape.length; i++) size *= shape[i]!;
     this.size = size;
     let depth = 0, symbolic = false;
-    for (const x of inputs) {
+    for (let i = 0; i < inputs.length; i++) {
+      const x = inputs[i]!;
       if (x.depth > depth) depth = x.depth;
       if (x.symbolic) symbolic = true;
       if (x.trace !== null && (trace === null || x.trace.level > trace.level)) trace = x.trace;
@@ -277,7 +291,11 @@ export class Node implements Aval {
     this.depth = 0;
     if (inputs.length === 0) return;
     // A list rather than recursion: pending chains may be long.
-    for (const x of inputs) dropped.push(x);
+    if (inputs.length === 1 && inputs[0]!.holders > 1) {
+      inputs[0]!.holders--;
+      return;
+    }
+    for (let i = 0; i < inputs.length; i++) dropped.push(inputs[i]!);
     if (dropping) return;
     dropping = true;
     try {
@@ -294,6 +312,7 @@ let dropping = false;
 
 /** Marks nodes that were given back. */
 const disposed: Primitive = {
+  id: newId(),
   name: "disposed",
   kind: "leaf",
   infer: () => {

@@ -68,7 +68,8 @@ export const context: {
  */
 export function bind<P>(prim: Primitive<P>, inputs: readonly Node[], params: P, device?: Device): Node {
   let home = device;
-  for (const x of inputs) {
+  for (let i = 0; i < inputs.length; i++) {
+    const x = inputs[i]!;
     if (isDisposed(x)) throw new DisposedError(`${prim.name}: an argument was used after dispose()`);
     if (x.trace !== null && !x.trace.open) {
       throw new TracerError(

@@ -17,6 +17,7 @@ import { hostOf } from "./host.ts";
 import { kernelSource, type NativeFunction } from "./native.ts";
 import { NativeCode } from "./native_code.ts";
 import { recording, settle } from "./native_thread.ts";
+import { Slots } from "./slots.ts";
 import { WasmChoice } from "./wasm_choice.ts";
 
 /** Launches estimated below this many nanoseconds stay in JavaScript: the call would cost as much. */
@@ -54,34 +55,14 @@ class Shapes {
   }
 }
 
-/** The argument block of compiled kernels: slots of 8 bytes. */
-class Block {
+/** The argument block of compiled kernels. */
+class Block extends Slots {
   readonly address: Address;
   readonly shapes: Shapes = new Shapes();
-  readonly words: Uint32Array;
-  readonly #doubles: Float64Array;
 
   constructor(slots: number) {
-    const memory = new ArrayBuffer(8 * slots);
-    this.words = new Uint32Array(memory);
-    this.#doubles = new Float64Array(memory);
-    this.address = native(addressOf(this.words));
-  }
-
-  /** An integer as int64: exact up to 2^53. */
-  integer(slot: number, value: number): void {
-    this.words[2 * slot] = value;
-    this.words[2 * slot + 1] = value >= 0 && value <= 0xffffffff ? 0 : Math.floor(value / 4294967296);
-  }
-
-  /** An integer of 64 bits. */
-  bigint(slot: number, value: bigint): void {
-    this.words[2 * slot] = Number(value & 0xffffffffn);
-    this.words[2 * slot + 1] = Number(value >> 32n & 0xffffffffn);
-  }
-
-  double(slot: number, value: number): void {
-    this.#doubles[slot] = value;
+    super(slots);
+    this.address = native(addressOf(this.bytes));
   }
 }
 
@@ -220,6 +201,6 @@ export class KernelRunner {
     }
     // `launch` keeps the memory referenced until the call is over.
     if (recorder === null) run(block.address);
-    else recorder.kernel(run, block.words);
+    else recorder.kernel(run, block.bytes);
   }
 }

@@ -6,7 +6,7 @@
 import type { DType } from "../base/dtype.ts";
 import { contiguousStrides, sameShape, sizeOf } from "../base/shape.ts";
 import type { Aval, Lowering, Primitive, View } from "../core/primitive.ts";
-import { flags, paramsKey, primitiveId, type Walk } from "./topo.ts";
+import { flags, paramsKey, type Walk } from "./topo.ts";
 
 /** What a node is to the fuser: a finished array, or the way its primitive is lowered. */
 export type Role = "leaf" | Lowering<unknown>["as"];
@@ -105,7 +105,7 @@ export function simplify(walk: Walk, given: readonly (View | null)[] = []): Grap
         const ins = node.inputs.map((x) => standIn[x.mark]!);
         if (lower.as === "view" && isIdentity(lower, ins[0]!, node)) g = ins[0]!;
         else {
-          const key = `${primitiveId(prim)} ${ins.map((x) => x.id).join(",")} ${paramsKey(node.params)}`;
+          const key = `${prim.id} ${ins.map((x) => x.id).join(",")} ${paramsKey(node.params)}`;
           g = seen.get(key);
           if (g === undefined) {
             g = make(lower.as, prim, node.params, node, ins, -1, null);

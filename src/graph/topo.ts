@@ -3,7 +3,7 @@
  * under which plans are kept. Values of plain numbers are not part of it.
  * @module
  */
-import { type DType, dtypeInfo } from "../base/dtype.ts";
+import { type DType, dtypeInfo, dtypeNames } from "../base/dtype.ts";
 import { DisposedError, TracerError } from "../base/errors.ts";
 import type { Device } from "../device/device.ts";
 import type { Primitive } from "../core/primitive.ts";
@@ -19,18 +19,20 @@ export const flags = {
   again: 4,
 } as const;
 
-const LEAF = -1,
-  INPUT = -2,
-  OBJECT = -3,
-  ARRAY = -4,
-  TEXT = -5,
-  NULL = -6,
-  TRUE = -7,
-  FALSE = -8,
-  FLOAT = -9,
-  COPY = -10;
+const INPUT = -1,
+  OBJECT = -2,
+  ARRAY = -3,
+  TEXT = -4,
+  NULL = -5,
+  TRUE = -6,
+  FALSE = -7,
+  FLOAT = -8,
+  COPY = -9,
+  /** This one and those below it, one for each dtype. */
+  LEAF = -10;
 
-const primitiveIds = new Map<Primitive, number>();
+const DTYPES = dtypeNames.length;
+
 const textIds = new Map<string, number>();
 
 function intern<K>(table: Map<K, number>, key: K): number {
@@ -46,10 +48,8 @@ function intern<K>(table: Map<K, number>, key: K): number {
 const roles: number[] = [];
 const SCALAR = 1, PLACEHOLDER = 2, OTHER = 3;
 
-function roleOf(prim: Primitive, id: number): number {
-  const role = prim.name === "placeholder" ? PLACEHOLDER : prim.lower.as === "scalar" ? SCALAR : OTHER;
-  roles[id] = role;
-  return role;
+function roleOf(prim: Primitive): number {
+  return roles[prim.id] = prim.name === "placeholder" ? PLACEHOLDER : prim.lower.as === "scalar" ? SCALAR : OTHER;
 }
 
 /** The most places that lists keep between walks. */
@@ -112,15 +112,24 @@ export class Walk {
       this.flags[at] = flags.root;
       this.#push(at);
     }
+    // Eight nodes a number.
+    let packed = 1;
     for (let i = 0; i < count; i++) {
       const node = nodes[i]!;
-      if (node.prim === null) continue;
-      let f = this.flags[i]!;
-      if (node.holders > this.#uses[i]!) f |= flags.held;
-      if (node.computed > 0) f |= flags.again;
-      this.flags[i] = f;
-      this.#push(f);
+      let f = 0;
+      if (node.prim !== null) {
+        f = this.flags[i]!;
+        if (node.holders > this.#uses[i]!) f |= flags.held;
+        if (node.computed > 0) f |= flags.again;
+        this.flags[i] = f;
+      }
+      packed = packed << 3 | f;
+      if ((i & 7) === 7) {
+        this.#push(packed);
+        packed = 1;
+      }
     }
+    this.#push(packed);
   }
 
   /** Lets go of every node. */
@@ -186,17 +195,14 @@ export class Walk {
     const { prim } = node;
     if (prim === null || (this.#placeholders !== null && this.#placeholders.has(node))) {
       this.leaves[this.leafCount++] = node;
-      this.#push(LEAF);
-      this.#push(dtypeInfo(node.dtype).code);
+      this.#push(LEAF - dtypeInfo(node.dtype).code);
       const { shape, strides } = node;
       this.#numbers(shape);
       if (prim === null) { for (let i = 0; i < shape.length; i++) this.#push(shape[i] === 1 ? 0 : strides[i]!); }
       return;
     }
-    const id = primitiveId(prim);
-    const role = roles[id] ?? roleOf(prim, id);
-    this.#push(id);
-    this.#push(dtypeInfo(node.dtype).code);
+    const role = roles[prim.id] ?? roleOf(prim);
+    this.#push(prim.id * DTYPES + dtypeInfo(node.dtype).code);
     if (role === SCALAR) {
       if (prim.name === "disposed") throw new DisposedError("evaluate: a value was used after dispose()");
       this.scalars[this.scalarCount++] = node;
@@ -295,11 +301,6 @@ export function paramsKey(params: unknown): string {
     return `{${Object.entries(params).map(([k, v]) => `${k}:${paramsKey(v)}`).join(",")}}`;
   }
   return Object.is(params, -0) ? "-0" : `${typeof params === "bigint" ? "n" : ""}${String(params)}`;
-}
-
-/** Small whole numbers for primitives, for keys made elsewhere. */
-export function primitiveId(prim: Primitive): number {
-  return intern(primitiveIds, prim);
 }
 
 /** The devices of nodes, each with its nodes, in order of appearance. */

@@ -6,7 +6,7 @@ import { describe } from "../base/describe.ts";
 import { type DType, dtypeNames, isDType } from "../base/dtype.ts";
 
 export { describe } from "../base/describe.ts";
-export { within } from "../base/errors.ts";
+export { inTheNameOf, within } from "../base/errors.ts";
 
 /** Tells whether a value is a plain object that can only hold keywords: no complex number, no array of another library. */
 export function isKeywords(value: unknown): value is Record<string, unknown> {

@@ -5,7 +5,7 @@
 import { isInexact } from "../base/dtype.ts";
 import { DisposedError, ShapeError } from "../base/errors.ts";
 import { formatShape } from "../base/shape.ts";
-import { flatten, type TreeDef, unflatten } from "../base/tree.ts";
+import { flatten, leafDef, type TreeDef, unflatten } from "../base/tree.ts";
 import { literalType, weakKindOf } from "../base/promote.ts";
 import * as ops from "../core/ops.ts";
 import type { Node } from "../core/trace.ts";
@@ -293,9 +293,8 @@ function tangentsOf(primals: readonly unknown[], tangents: readonly unknown[], i
     const { arrays, rest } = partition(arg, isArrayLeaf);
     const nodes = rest.statics.map((leaf) => leaf === null ? inputs[next++]! : null);
     const given = leavesLike("jvp", `tangent ${i}`, rest.treedef, tangents[i]).filter((_, k) => nodes[k] !== null);
-    const leaf: TreeDef = { key: "*", size: 1, node: "leaf" };
     const own = nodes.filter((node) => node !== null);
-    return arrays.flatMap((_, k) => alike("jvp", `tangent ${i}`, leaf, [own[k]!], given[k]));
+    return arrays.flatMap((_, k) => alike("jvp", `tangent ${i}`, leafDef, [own[k]!], given[k]));
   });
 }
 

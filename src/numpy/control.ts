@@ -71,7 +71,7 @@ function checkTree(name: string, what: string, expected: Rest, got: Rest, by: st
 }
 
 const words = ({ treedef, statics }: Rest): string =>
-  treedef.node === "leaf" ? statics[0] === null ? "of one array" : describe(statics[0]!.value) : treedef.key;
+  treedef.parts === null ? statics[0] === null ? "of one array" : describe(statics[0]!.value) : treedef.key;
 
 /** Says where in a tree a leaf is. */
 const placeIn = ({ treedef, statics }: Rest) => (i: number): string => {

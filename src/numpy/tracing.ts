@@ -14,6 +14,7 @@ import { currentDevice } from "../device/registry.ts";
 import { mapNodes, type MappedInput, mappedSize } from "../transform/batch.ts";
 import { TraceCache } from "../transform/function.ts";
 import type { CallText } from "../transform/retrace.ts";
+import { Roll } from "../transform/roll.ts";
 import { checkSync } from "../transform/tracing.ts";
 import { type ArrayLike, NDArray, nodeOf, wrap } from "../array.ts";
 import { checkFunction, checkKeywords, describe } from "./args.ts";
@@ -370,7 +371,8 @@ function mapTogether(name: string, fn: (elems: unknown) => unknown, elems: unkno
 }
 
 /**
- * Applies a function to the examples of a batch one after the other and stacks what it returns. It may read values.
+ * Applies a function to the examples of a batch one after the other and stacks what it returns. It may read values; what all examples
+ * compute alike is computed for all of them together.
  *
  * @param fn is given the tree with axis 0 of every array taken off; returns a tree of arrays of the same shapes each time
  * @param elems a tree of arrays whose first axes have one length
@@ -393,24 +395,23 @@ function mapOneByOne(name: string, fn: (elems: unknown) => unknown, elems: unkno
   const size = mappedSize(name, inputs);
   // Without an example, tracing tells the shapes.
   if (size === 0) return mapTogether(name, fn, elems, 0);
-  const columns: Node[][] = [];
+  const roll = new Roll(inputs.map(({ node }) => node));
   let rest: Rest | null = null;
   try {
     for (let i = 0; i < size; i++) {
-      const leaves = inputs.map(({ node }) => wrap(row(node, node.shape[0] === 1 ? 0 : i)));
-      const result = fn(build(leaves));
+      const rows = inputs.map(({ node }) => row(node, node.shape[0] === 1 ? 0 : i));
+      const result = fn(build(rows.map((node) => wrap(node))));
       checkSync(name, result);
       const out = partition(result, () => true);
       if (rest !== null && out.rest.treedef.key !== rest.treedef.key) {
         throw new TypeError(`${name}: example ${i} gave ${out.rest.treedef.key}, the ones before ${rest.treedef.key}`);
       }
       rest = out.rest;
-      out.arrays.forEach((x, k) => (columns[k] ??= []).push(toNodeOf(name, x as ArrayLike).hold()));
+      roll.add(rows, out.arrays.map((x) => toNodeOf(name, x as ArrayLike)));
     }
-    const stacked = columns.map((nodes) => ops.concatenate(nodes.map((node) => ops.expand(node, [0])), 0));
-    return assemble(rest!, stacked.map((node) => wrap(node)));
+    return assemble(rest!, roll.finish().map((node) => wrap(node)));
   } finally {
-    for (const nodes of columns) for (const node of nodes) node.drop();
+    roll.dispose();
   }
 }
 

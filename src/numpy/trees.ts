@@ -44,9 +44,11 @@ export function isValue(value: unknown): boolean {
 /** Whether a list holds numbers and nothing else, in any nesting. */
 function isNumbers(list: readonly unknown[]): boolean {
   if (list.length === 0) return false;
-  return list.every((x) =>
-    Array.isArray(x) ? isNumbers(x) : typeof x === "number" || typeof x === "bigint" || weakKindOf(x) === "c"
-  );
+  return list.every((x) => {
+    if (typeof x !== "object") return typeof x === "number" || typeof x === "bigint";
+    // Arrays come first: they are the most common, and slow to ask for a property that they do not have.
+    return x instanceof NDArray ? false : Array.isArray(x) ? isNumbers(x) : weakKindOf(x) === "c";
+  });
 }
 
 /** Tells whether a leaf becomes an array: an array in some form or a number, but no boolean. */
@@ -68,17 +70,16 @@ export function toLeaves(name: string, tree: unknown): { nodes: Node[]; treedef:
  * @throws TypeError where the structures differ
  */
 export function leavesLike(name: string, what: string, treedef: TreeDef, tree: unknown): unknown[] {
-  if (treedef.node === "leaf") return [tree];
-  const parts = treedef.key.startsWith("[")
-    ? (treedef.node as readonly TreeDef[]).map((part, i) => [String(i), part] as const)
-    : treedef.node as readonly (readonly [string, TreeDef])[];
-  const list = treedef.key.startsWith("[");
+  const { parts, names } = treedef;
+  if (parts === null) return [tree];
+  const list = names === null;
   if (!isBranch(tree) || Array.isArray(tree) !== list || Object.keys(tree).length !== parts.length) {
     throw new TypeError(
       `${name}: ${what} is ${describe(tree)}, expected ${list ? "a list" : "an object"} of ${parts.length}`,
     );
   }
-  return parts.flatMap(([key, part]) => {
+  return parts.flatMap((part, i) => {
+    const key = list ? String(i) : names[i]!;
     if (!Object.hasOwn(tree, key)) throw new TypeError(`${name}: ${what} lacks ${key}`);
     return leavesLike(name, `${what}${list ? `[${key}]` : `.${key}`}`, part, (tree as { [key: string]: unknown })[key]);
   });
@@ -116,7 +117,7 @@ export interface Rest {
 
 /** The tree with arrays in their places, the inverse of `partition`. */
 export function assemble({ treedef, statics }: Rest, arrays: readonly unknown[]): unknown {
-  if (treedef.node === "leaf" && statics[0] === null) return arrays[0];
+  if (treedef.parts === null && statics[0] === null) return arrays[0];
   let next = 0;
   return unflatten(treedef, statics.map((leaf) => leaf === null ? arrays[next++] : leaf.value));
 }

@@ -11,7 +11,7 @@ import { Node } from "../core/trace.ts";
 import type { Device } from "../device/device.ts";
 import { currentDevice } from "../device/registry.ts";
 import { type ArrayLike, NDArray, nodeOf, wrap } from "../array.ts";
-import { checkDType, describe, isKeywords, within } from "./args.ts";
+import { checkDType, describe, inTheNameOf, isKeywords, within } from "./args.ts";
 import { asNode, commonType, deviceOf, literalValue, type Operand, toOperand } from "./convert.ts";
 
 /** Keywords of the elementwise functions. */
@@ -165,7 +165,13 @@ export function unary<D extends DType = DType>(
     : computeType(name, rule, own, hint);
   const device = operand instanceof Node ? operand.device : currentDevice();
   const node = asNode(name, operand, type, device);
-  return finish(within(name, () => formula(node)), !(operand instanceof Node) || operand.weak);
+  let out: Node;
+  try {
+    out = formula(node);
+  } catch (error) {
+    throw inTheNameOf(name, error);
+  }
+  return finish(out, !(operand instanceof Node) || operand.weak);
 }
 
 /** The dtype two operands are computed in, and whether both are weak. */
@@ -217,7 +223,13 @@ export function binary<D extends DType = DType>(
     if (array !== null && !array.weak && rules[rule](array.dtype) === array.dtype) {
       const x = a ?? quick(name, x1, array), y = b ?? quick(name, x2, array);
       if (x !== null && y !== null && x.dtype === y.dtype && !x.weak && !y.weak) {
-        return wrap<D>(within(name, () => formula(x, y)));
+        let out: Node;
+        try {
+          out = formula(x, y);
+        } catch (error) {
+          throw inTheNameOf(name, error);
+        }
+        return wrap<D>(out);
       }
     }
   }
@@ -229,6 +241,7 @@ export function binary<D extends DType = DType>(
 function quick(name: string, x: ArrayLike, beside: Node): Node | null {
   if (typeof x !== "number" || promotionMode() !== "legacy") return null;
   const { kind } = dtypeInfo(beside.dtype);
+  if (kind === "f" && !prefersFloat32()) return ops.scalar(x, beside.dtype, beside.device);
   if (kind === "b" || (kind !== "f" && kind !== "c" && !Number.isInteger(x))) return null;
   if (prefersFloat32() && !Number.isInteger(x)) return null;
   return ops.scalar(literalValue(name, x, beside.dtype), beside.dtype, beside.device);

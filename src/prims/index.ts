@@ -5,7 +5,7 @@
 import { IndexError, ShapeError } from "../base/errors.ts";
 import { formatShape, sameShape } from "../base/shape.ts";
 import * as op from "../core/ops.ts";
-import type { Aval, BatchArg, Primitive, VjpContext } from "../core/primitive.ts";
+import { type Aval, type BatchArg, newId, type Primitive, type VjpContext } from "../core/primitive.ts";
 import type { PrimitiveParams, Primitives } from "../core/registry.ts";
 import type { Node } from "../core/trace.ts";
 import { chain, checkAxis, checkSame, num, spread } from "./kinds.ts";
@@ -57,6 +57,7 @@ function exampleIndices(indices: readonly BatchArg[], size: number): Node[] {
 const behind = (axes: readonly number[]): number[] => axes.map((a) => a + 1);
 
 const gather: Primitive<PrimitiveParams["gather"]> = {
+  id: newId(),
   name: "gather",
   kind: "index",
   infer: ([x, ...indices], { axes }) => ({ shape: gatheredShape("gather", x!, indices, axes), dtype: x!.dtype }),
@@ -143,6 +144,7 @@ const scatterVjps: Readonly<Record<ScatterParams["mode"], { readonly x: ScatterR
   };
 
 const scatter: Primitive<ScatterParams> = {
+  id: newId(),
   name: "scatter",
   kind: "index",
   infer: ([x, updates, ...indices], { axes }) => {

@@ -2,7 +2,7 @@
  * The leaves: user numbers, positions, arguments of traced functions.
  * @module
  */
-import type { Aval, Primitive } from "../core/primitive.ts";
+import { type Aval, newId, type Primitive } from "../core/primitive.ts";
 import { type DType, dtypeNames, dtypes } from "../base/dtype.ts";
 import { TracerError } from "../base/errors.ts";
 import { checkShape, formatShape } from "../base/shape.ts";
@@ -34,6 +34,7 @@ function launchValue(value: Scalar, dtype: DType): Scalar {
 }
 
 const scalar: Primitive<PrimitiveParams["scalar"]> = {
+  id: newId(),
   name: "scalar",
   kind: "leaf",
   infer: (_ins, { value, dtype }) => {
@@ -46,6 +47,7 @@ const scalar: Primitive<PrimitiveParams["scalar"]> = {
 };
 
 const iota: Primitive<PrimitiveParams["iota"]> = {
+  id: newId(),
   name: "iota",
   kind: "leaf",
   infer: (_ins, { shape, axis, dtype }) => {
@@ -63,6 +65,7 @@ const iota: Primitive<PrimitiveParams["iota"]> = {
 };
 
 const placeholder: Primitive<PrimitiveParams["placeholder"]> = {
+  id: newId(),
   name: "placeholder",
   kind: "leaf",
   infer: (_ins, aval) => {

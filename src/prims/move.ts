@@ -5,7 +5,7 @@
 import { ShapeError } from "../base/errors.ts";
 import { broadcastStrides, checkShape, formatShape, reshapeStrides, sizeOf } from "../base/shape.ts";
 import { broadcast, concatenate, expand, pad, reshape, slice, transpose } from "../core/ops.ts";
-import type { Aval, Primitive, View } from "../core/primitive.ts";
+import { type Aval, newId, type Primitive, type View } from "../core/primitive.ts";
 import type { PrimitiveParams, Primitives, RegionParams } from "../core/registry.ts";
 import { bind } from "../core/trace.ts";
 import { checkAxis, checkSame, move, spread } from "./kinds.ts";
@@ -114,6 +114,7 @@ const sliceRecord = move<RegionParams>("slice", {
 });
 
 const padRecord: Primitive<RegionParams> = {
+  id: newId(),
   name: "pad",
   kind: "move",
   infer: ([x], params) => {
@@ -138,6 +139,7 @@ function startOf(ins: readonly Aval[], i: number, axis: number): number {
 }
 
 const concatenateRecord: Primitive<PrimitiveParams["concatenate"]> = {
+  id: newId(),
   name: "concatenate",
   kind: "move",
   infer: (ins, { axis }) => {

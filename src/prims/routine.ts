@@ -6,7 +6,7 @@ import { isInexact } from "../base/dtype.ts";
 import { ShapeError } from "../base/errors.ts";
 import { broadcastShapes, formatShape } from "../base/shape.ts";
 import * as op from "../core/ops.ts";
-import type { BatchArg, Primitive } from "../core/primitive.ts";
+import { type BatchArg, newId, type Primitive } from "../core/primitive.ts";
 import type { Primitives } from "../core/registry.ts";
 import type { Node } from "../core/trace.ts";
 import { align, checkSame } from "./kinds.ts";
@@ -48,6 +48,7 @@ function rightVjp(g: Node, x: Node, y: Node): Node {
 }
 
 const matmul: Primitive<null> = {
+  id: newId(),
   name: "matmul",
   kind: "routine",
   infer: ([x, y]) => {

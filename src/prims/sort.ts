@@ -6,13 +6,14 @@ import { isFloat, isInexact } from "../base/dtype.ts";
 import { ShapeError } from "../base/errors.ts";
 import { formatShape } from "../base/shape.ts";
 import * as op from "../core/ops.ts";
-import type { Primitive } from "../core/primitive.ts";
+import { newId, type Primitive } from "../core/primitive.ts";
 import type { PrimitiveParams, Primitives } from "../core/registry.ts";
 import { bind, type Node } from "../core/trace.ts";
 import { checkAxis, checkSame, spread } from "./kinds.ts";
 import { along } from "./index.ts";
 
 const sort: Primitive<null> = {
+  id: newId(),
   name: "sort",
   kind: "sort",
   infer: ([x]) => {
@@ -30,6 +31,7 @@ const sort: Primitive<null> = {
 };
 
 const argsort: Primitive<null> = {
+  id: newId(),
   name: "argsort",
   kind: "sort",
   infer: ([x]) => {
@@ -48,6 +50,7 @@ function before(x: Node, y: Node): Node {
 }
 
 const searchsorted: Primitive<PrimitiveParams["searchsorted"]> = {
+  id: newId(),
   name: "searchsorted",
   kind: "sort",
   infer: ([sorted, v]) => {

@@ -26,14 +26,16 @@ const values: Scalar[] = [];
  *   or a compiler fails: the graph then stays pending and can be computed again
  */
 export function evaluate(roots: readonly Node[]): void {
+  if (roots.length === 1) {
+    const root = roots[0]!;
+    if (isPending(root)) evaluateOn(root.device, roots);
+    return;
+  }
   let pending: Node[] | null = null;
   let mixed = false;
   for (let i = 0; i < roots.length; i++) {
     const root = roots[i]!;
-    if (root.storage !== null) continue;
-    if (isDisposed(root)) throw new DisposedError("evaluate: a value was used after dispose()");
-    if (root.symbolic) throw new TracerError(tracerText);
-    if (resolveView(root)) continue;
+    if (!isPending(root)) continue;
     if (pending === null) pending = [root];
     else {
       if (root.device !== pending[0]!.device) mixed = true;
@@ -43,6 +45,14 @@ export function evaluate(roots: readonly Node[]): void {
   if (pending === null) return;
   if (!mixed) evaluateOn(pending[0]!.device, pending);
   else for (const [device, nodes] of byDevice(pending)) evaluateOn(device, nodes);
+}
+
+/** Whether a node is still to be computed. @throws DisposedError, TracerError */
+function isPending(node: Node): boolean {
+  if (node.storage !== null) return false;
+  if (isDisposed(node)) throw new DisposedError("evaluate: a value was used after dispose()");
+  if (node.symbolic) throw new TracerError(tracerText);
+  return !resolveView(node);
 }
 
 const tracerText =
@@ -59,6 +69,13 @@ function evaluateOn(device: Device, roots: readonly Node[]): void {
     const { nodes, rootCount } = walk;
     const { results, kept, fused } = plan;
     for (let i = 0; i < fused.length; i++) nodes[fused[i]!]!.computed++;
+    if (results.length === 1 && storages.length === plan.leafCount + 1 && rootCount === 1) {
+      const node = nodes[walk.roots[0]!]!, { slot, offset, strides } = results[0]!;
+      if (slot === plan.leafCount) {
+        node.finish(storages[slot]!, offset, strides);
+        return;
+      }
+    }
     // Leaves must outlive the moment in which their last reader lets go of them while another root still views them.
     for (let i = 0; i < storages.length; i++) storages[i]!.hold();
     for (let i = 0; i < results.length; i++) {

@@ -11,6 +11,9 @@ import type { Device } from "../device/device.ts";
 import { currentDevice } from "../device/registry.ts";
 import { type Argument, type BodyResult, capture, type Captured } from "./capture.ts";
 import type { CompiledGraph } from "./evaluate.ts";
+import { callProgram, isCallable } from "./call.ts";
+import { Program } from "./program.ts";
+import type { Graph } from "./replay.ts";
 import { nextKey } from "./random.ts";
 import { type CallText, RetraceWatch } from "./retrace.ts";
 import { compileGraph } from "./staged.ts";
@@ -28,6 +31,8 @@ interface Entry<T> extends Captured<T>, Mode {
   readonly outer: Trace | null;
   readonly oneDevice: boolean;
   plan: CompiledGraph | null;
+  /** The graph with its constants as inputs, for calls that a tape follows; null if it cannot be called so, undefined before the first. */
+  program: Program | null | undefined;
   /** How many calls run it now: it calls itself, perhaps. */
   running: number;
 }
@@ -303,16 +308,36 @@ function entryOf<T>(key: string, signature: string, captured: Captured<T>): Entr
     float32: prefersFloat32(),
     device: currentDevice(),
     plan: null,
+    program: undefined,
     running: 0,
   };
+}
+
+/** Runs a trace: as a plan, as a program that tapes can differentiate, or, in traces further out, by binding its primitives again. */
+function run<T>(entry: Entry<T>, inputs: readonly Node[]): Node[] {
+  const { graph } = entry;
+  if (context.traces.length > 0 || !entry.oneDevice) return graph.run(inputs);
+  if (!isWatched(inputs) && !isWatched(graph.constants)) {
+    return (entry.plan ??= compileGraph(graph.outputs, graph.inputs)).run(inputs);
+  }
+  if (entry.program === undefined) entry.program = isCallable(graph) ? programOf(graph) : null;
+  return entry.program === null ? graph.run(inputs) : callProgram(entry.program, [...inputs, ...graph.constants]);
+}
+
+/** A graph as a program: what it closed over are its last inputs. */
+function programOf(graph: Graph): Program {
+  const count = graph.inputs.length;
+  return new Program(
+    [...graph.inputs, ...graph.constants],
+    (nodes) => graph.run(nodes.slice(0, count), nodes.slice(count)),
+  );
 }
 
 function replay<T>(entry: Entry<T>, args: readonly Node[]): Node[] {
   const { graph, cells, written, keys, count } = entry;
   return tidy(() => {
     const inputs = [...args, ...cells.map((cell) => cell.read()), ...keys.flatMap(nextKey)];
-    const eager = context.traces.length === 0 && entry.oneDevice && !isWatched(inputs) && !isWatched(graph.constants);
-    const outputs = eager ? (entry.plan ??= compileGraph(graph.outputs, graph.inputs)).run(inputs) : graph.run(inputs);
+    const outputs = run(entry, inputs);
     outputs.forEach((node, i) => {
       node.hold();
       node.weak = graph.outputs[i]!.weak;

@@ -6,7 +6,7 @@ import { isInexact } from "../base/dtype.ts";
 import { ShapeError } from "../base/errors.ts";
 import { formatShape, sameShape } from "../base/shape.ts";
 import * as ops from "../core/ops.ts";
-import type { BatchArg, Primitive } from "../core/primitive.ts";
+import { type BatchArg, newId, type Primitive } from "../core/primitive.ts";
 import { bind, context, type Node } from "../core/trace.ts";
 import { vectorize } from "./batch.ts";
 import { likeInput, Tape } from "./tape.ts";
@@ -17,6 +17,7 @@ export type NodeFunction = (inputs: readonly Node[]) => readonly Node[];
 
 /** The value itself, as a node of its own: two arguments that are one array stay two, and so do an argument and a closure. */
 const identity: Primitive<null> = {
+  id: newId(),
   name: "identity",
   kind: "move",
   infer: ([x]) => x!,
@@ -144,6 +145,7 @@ class ClosedPull {
  * What computed the first input gets no cotangent, whether a tape recorded it or not.
  */
 const custom: Primitive<ClosedPull> = {
+  id: newId(),
   name: "custom_gradient",
   kind: "move",
   infer: ([y]) => y!,

@@ -21,14 +21,24 @@ export class Program {
   #plan: CompiledGraph | null = null;
   readonly #derived = new Map<string, unknown>();
 
-  /** @param body binds the program's primitives from its inputs, and from nothing else */
-  constructor(inputs: readonly Argument[], body: (nodes: readonly Node[]) => readonly Node[]) {
-    const { graph } = runTrace("function", (trace) => {
+  /** Which of the inputs that were offered it has. */
+  readonly used: readonly number[];
+
+  /**
+   * @param body binds the program's primitives from its inputs, and from nothing else
+   * @param prune whether to leave out inputs that no output depends on
+   */
+  constructor(inputs: readonly Argument[], body: (nodes: readonly Node[]) => readonly Node[], prune = false) {
+    const { graph, result } = runTrace("function", (trace) => {
       const nodes = inputs.map((x) => trace.placeholder(x, x.device, x.weak));
-      return { inputs: nodes, outputs: body(nodes) };
+      const outputs = body(nodes);
+      const read = prune ? reachable(outputs) : null;
+      const used = nodes.flatMap((node, i) => read === null || read.has(node) ? [i] : []);
+      return { inputs: used.map((i) => nodes[i]!), outputs, used };
     });
     if (graph.constants.length > 0) throw new Error("program: it reads what is no input");
     this.graph = graph;
+    this.used = result.used;
   }
 
   get inputs(): readonly Node[] {
@@ -99,6 +109,18 @@ export class Program {
       });
     });
   }
+}
+
+/** All that some nodes are made of, and they themselves. */
+function reachable(nodes: readonly Node[]): Set<Node> {
+  const seen = new Set<Node>();
+  const stack = [...nodes];
+  for (let node = stack.pop(); node !== undefined; node = stack.pop()) {
+    if (seen.has(node)) continue;
+    seen.add(node);
+    stack.push(...node.inputs);
+  }
+  return seen;
 }
 
 /** A program with a mapped axis. */

@@ -4,7 +4,7 @@
  * @module
  */
 import { isInexact } from "../base/dtype.ts";
-import type { Aval, Lowering, Primitive } from "../core/primitive.ts";
+import { type Aval, type Lowering, newId, type Primitive } from "../core/primitive.ts";
 import { bind, context, isWatched, leaf, type Node } from "../core/trace.ts";
 import type { Device } from "../device/device.ts";
 import { evaluate } from "./evaluate.ts";
@@ -15,6 +15,7 @@ interface PickParams extends Aval {
 }
 
 const pick: Primitive<PickParams> = {
+  id: newId(),
   name: "pick",
   kind: "control",
   infer: (_ins, { shape, dtype }) => ({ shape, dtype }),
@@ -31,6 +32,7 @@ const made: Primitive<null> = together("made");
 
 function together(name: string): Primitive<null> {
   return {
+    id: newId(),
     name,
     kind: "control",
     infer: (ins) => summary(ins),
@@ -57,6 +59,7 @@ export function control<P>(
 ): Primitive<P> {
   const { results, run, watched, batch, vjp } = rules;
   return {
+    id: newId(),
     name,
     kind: "control",
     infer: (_ins, params) => summary(results(params)),
@@ -80,31 +83,48 @@ export function bindControl<P>(prim: Primitive<P>, inputs: readonly Node[], para
   return node;
 }
 
-/** Computes the results of a node outside of traces; they become its inputs. */
+/** Computes the results of a node outside of traces. */
 function perform(node: Node): void {
-  const { inputs, params } = node;
-  // Interpreters have nodes at hand that nobody holds, and values are about to be computed.
-  const release = context.recorders.map((recorder) => recorder.keep?.());
-  let parts: readonly Node[];
-  try {
+  const { prim, inputs, params } = node;
+  computeResults(() => {
     evaluate(inputs);
-    parts = (node.prim!.lower as Control<unknown>).run(inputs, params);
+    return (prim!.lower as Control<unknown>).run(inputs, params);
+  }, node);
+}
+
+/**
+ * Computes values in the middle of a transformation: interpreters have nodes at hand that nobody holds.
+ * @param node whose inputs the results become
+ */
+export function computeResults<T extends readonly Node[]>(run: () => T, node: Node | null = null): T {
+  const release = context.recorders.map((recorder) => recorder.keep?.());
+  let parts: T;
+  try {
+    parts = run();
   } finally {
     for (const fn of release) fn?.();
   }
+  if (node === null) return parts;
+  const { inputs } = node;
   for (const part of parts) part.hold();
   node.inputs = parts;
   node.prim = done as Primitive;
   node.params = null;
   for (const x of inputs) x.drop();
+  return parts;
 }
 
-/** All results of a node of control flow. */
-export function resultsOf(node: Node): Node[] {
+/** The results of a node of control flow: all, or the first ones. */
+export function resultsOf(node: Node, count: number = avalsOf(node).length): Node[] {
   node.hold();
-  const out = avalsOf(node).map((_, index) => pickResult(node, index));
+  const out = Array.from({ length: count }, (_, index) => pickResult(node, index));
   node.holders--;
   return out;
+}
+
+/** The computed results of a node, as values that only tapes which follow the node need to see taken out of it. */
+export function valuesOf(node: Node): readonly Node[] {
+  return isWatched([node]) ? resultsOf(node) : node.inputs;
 }
 
 /** What the results of a node are. */

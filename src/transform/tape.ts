@@ -18,37 +18,64 @@ import { tidy } from "./tracing.ts";
 import { assignedCell, Cell } from "./variable.ts";
 
 /** One primitive as it was bound. */
-interface Entry {
+export interface Bound {
   readonly node: Node;
   readonly prim: Primitive;
   readonly inputs: readonly Node[];
   readonly params: unknown;
 }
 
-/** What a tape holds. */
+let logs = 0;
+
+/** What a tape holds: what was bound, and the nodes that it follows, each with a place. */
 class Log {
-  entries: Entry[] = [];
-  readonly watched = new Set<Node>();
+  entries: Bound[] = [];
+  readonly nodes: Node[] = [];
   /** The nodes each variable was read as. */
   readonly reads = new Map<object, Set<Node>>();
+  /** Nodes know the first log that follows them by its number. */
+  readonly #id = ++logs;
+  /** Places of nodes that another log followed before. */
+  #others: Map<Node, number> | null = null;
 
-  watch(node: Node): void {
-    if (this.watched.has(node)) return;
-    this.watched.add(node.hold());
+  /** The place of a node; -1 for one that is not followed. */
+  placeOf(node: Node): number {
+    if (node.log === this.#id) return node.place;
+    return this.#others === null ? -1 : this.#others.get(node) ?? -1;
   }
 
-  add(entry: Entry): void {
+  watch(node: Node): void {
+    if (this.placeOf(node) >= 0) return;
+    const place = this.nodes.length;
+    this.nodes.push(node.hold());
+    if (node.log === 0) {
+      node.log = this.#id;
+      node.place = place;
+    } else (this.#others ??= new Map()).set(node, place);
+  }
+
+  add(entry: Bound): void {
     this.entries.push(entry);
     this.watch(entry.node);
-    for (const x of entry.inputs) x.hold();
+    const { inputs } = entry;
+    for (let i = 0; i < inputs.length; i++) inputs[i]!.hold();
   }
 
   release(): void {
-    for (const { inputs } of this.entries) for (const x of inputs) x.drop();
-    for (const node of this.watched) node.drop();
+    const { entries, nodes } = this;
     this.entries = [];
-    this.watched.clear();
-    this.reads.clear();
+    for (let i = 0; i < entries.length; i++) {
+      const { inputs } = entries[i]!;
+      for (let k = 0; k < inputs.length; k++) inputs[k]!.drop();
+    }
+    for (let i = 0; i < nodes.length; i++) {
+      const node = nodes[i]!;
+      if (node.log === this.#id) node.log = 0;
+      node.drop();
+    }
+    nodes.length = 0;
+    this.#others = null;
+    if (this.reads.size > 0) this.reads.clear();
   }
 }
 
@@ -140,11 +167,11 @@ export class Tape implements Recorder {
       if (variable !== null) this.read(variable, node);
       return;
     }
-    const { watched } = this.#log;
-    for (const x of inputs) {
-      if (!watched.has(x) || !isInexact(x.dtype)) continue;
-      if (node.trace !== null && node.trace.level > this.#level) return;
-      this.#log.add({ node, prim, inputs, params });
+    const log = this.#log;
+    for (let i = 0; i < inputs.length; i++) {
+      const x = inputs[i]!;
+      if (log.placeOf(x) < 0 || !isInexact(x.dtype)) continue;
+      if (node.trace === null || node.trace.level <= this.#level) log.add({ node, prim, inputs, params });
       return;
     }
   }
@@ -159,7 +186,7 @@ export class Tape implements Recorder {
   }
 
   watches(node: Node): boolean {
-    return this.recording && this.#log.watched.has(node);
+    return this.recording && this.#log.placeOf(node) >= 0;
   }
 
   /** Follows a node or a variable from now on. @throws TypeError unless it is floating or complex */
@@ -328,76 +355,167 @@ export class Tape implements Recorder {
     seeds: readonly (Node | null)[] | null,
     unconnected: Unconnected,
   ): (Node | null)[] {
-    const { reads } = this.#log;
-    const places = sources.map((source): readonly Node[] => {
-      if (source instanceof Cell) return [...(reads.get(source) ?? [])];
-      return this.#log.watched.has(source) ? [source] : [];
+    const log = this.#log;
+    const places = sources.map((source): readonly number[] => {
+      if (source instanceof Cell) return [...(log.reads.get(source) ?? [])].map((node) => log.placeOf(node));
+      const place = log.placeOf(source);
+      return place < 0 ? [] : [place];
     });
-    const cotangents = new Map<Node, Node>();
-    targets.forEach((target, i) => {
+    const cotangents = new Cotangents(log, places);
+    const given: Node[] = [];
+    for (let i = 0; i < targets.length; i++) {
+      const target = targets[i]!;
       if (isDisposed(target)) throw new TracerError(`${name}: target ${i} was disposed`);
-      if (isInexact(target.dtype)) accumulate(cotangents, target, seedOf(name, target, seeds?.[i] ?? null));
-    });
-    // Control flow computes values on the way.
-    const given = [...cotangents.values()];
-    for (const node of given) node.hold();
+      if (!isInexact(target.dtype)) continue;
+      const seed = seedOf(name, target, seeds?.[i] ?? null);
+      // Control flow computes values on the way.
+      given.push(seed.hold());
+      cotangents.add(target, seed);
+    }
     try {
-      backward(this.#log.entries, places.flat(), cotangents);
+      cotangents.sweep();
     } finally {
-      for (const node of given) node.holders--;
+      for (let i = 0; i < given.length; i++) given[i]!.holders--;
     }
     return sources.map((source, i) => {
       let total: Node | null = null;
-      for (const node of places[i]!) {
-        const g = cotangents.get(node);
-        if (g !== undefined) total = total === null ? g : ops.add(total, g);
+      for (const place of places[i]!) {
+        const g = cotangents.at(place);
+        if (g !== null) total = total === null ? g : ops.add(total, g);
       }
       return total ?? missing(source, shapeOf(source), unconnected);
     });
   }
 }
 
-/** Adds the cotangents of everything between `sources` and the nodes that have one already. */
-function backward(log: readonly Entry[], sources: readonly Node[], cotangents: Map<Node, Node>): void {
-  const kept = new Set(sources);
-  /** Cotangents of the results of nodes that have several. */
-  const several = new Map<Node, (Node | null)[]>();
-  const onPath = new Set(sources);
-  const entries = log.filter((entry) => {
-    if (!entry.inputs.some((x) => onPath.has(x))) return false;
-    onPath.add(entry.node);
-    return true;
-  });
-  for (let i = entries.length - 1; i >= 0; i--) {
-    const { node, prim, inputs, params } = entries[i]!;
-    const parts = several.get(node);
-    const g = parts?.find((part) => part !== null) ?? cotangents.get(node);
-    if (g === undefined) continue;
-    if (!kept.has(node)) cotangents.delete(node);
-    const index = pickedIndex(prim, params);
-    if (index !== null) {
-      const [whole] = inputs;
-      let list = several.get(whole!);
-      if (list === undefined) several.set(whole!, list = []);
-      while (list.length <= index) list.push(null);
-      const before = list[index]!;
-      list[index] = before === null ? g : ops.add(before, g);
-      continue;
+/**
+ * The gradient of the sum of targets through what is known to have been bound.
+ *
+ * @param records what was bound, in order
+ * @param seeds one cotangent a target
+ * @returns one node a source, or null where no target depends on it
+ */
+export function pullBack(
+  records: readonly Bound[],
+  sources: readonly Node[],
+  targets: readonly Node[],
+  seeds: readonly Node[],
+): (Node | null)[] {
+  const log = new Log();
+  try {
+    for (const node of sources) log.watch(node);
+    for (const record of records) {
+      const { node, prim, inputs } = record;
+      if (prim.vjp === null || !isInexact(node.dtype)) continue;
+      if (inputs.some((x) => log.placeOf(x) >= 0 && isInexact(x.dtype))) log.add(record);
     }
-    const needs = inputs.map((x) => onPath.has(x) && isInexact(x.dtype));
-    if (!needs.includes(true)) continue;
-    const ctx = { inputs, output: node, params, needs };
-    const grads = prim.vjp!(g, parts === undefined ? ctx : { ...ctx, cotangents: parts });
-    for (let k = 0; k < inputs.length; k++) {
-      const gx = grads[k];
-      if (needs[k] && gx !== null && gx !== undefined) accumulate(cotangents, inputs[k]!, likeInput(gx, inputs[k]!));
-    }
+    const places = sources.map((node) => log.placeOf(node));
+    const cotangents = new Cotangents(log, places.map((place) => [place]));
+    targets.forEach((target, i) => cotangents.add(target, seeds[i]!));
+    cotangents.sweep();
+    return places.map((place) => cotangents.at(place));
+  } finally {
+    log.release();
   }
 }
 
-function accumulate(cotangents: Map<Node, Node>, node: Node, g: Node): void {
-  const before = cotangents.get(node);
-  cotangents.set(node, before === undefined ? g : ops.add(before, g));
+const OFF = 0, ON_PATH = 1, SOURCE = 2;
+
+/** The cotangents of what a log follows, by place. */
+class Cotangents {
+  readonly #log: Log;
+  /** What lay in the log at the start: a persistent tape records the sweep too. */
+  readonly #entries: readonly Bound[];
+  readonly #count: number;
+  readonly #roles: number[];
+  readonly #values: (Node | null)[];
+  /** Of nodes that have several results: one cotangent a result. */
+  readonly #several = new Map<Node, (Node | null)[]>();
+
+  constructor(log: Log, sources: readonly (readonly number[])[]) {
+    this.#log = log;
+    this.#entries = log.entries;
+    this.#count = log.entries.length;
+    const places = log.nodes.length;
+    const roles = this.#roles = new Array<number>(places).fill(OFF);
+    this.#values = new Array<Node | null>(places).fill(null);
+    for (const list of sources) for (const place of list) roles[place] = SOURCE;
+  }
+
+  at(place: number): Node | null {
+    return this.#values[place]!;
+  }
+
+  /** Adds to the cotangent of a node, if anybody follows it. */
+  add(node: Node, g: Node): void {
+    const place = this.#log.placeOf(node), values = this.#values;
+    if (place < 0 || place >= values.length) return;
+    const before = values[place]!;
+    values[place] = before === null ? g : ops.add(before, g);
+  }
+
+  /** Adds the cotangents of everything between the sources and the nodes that have one already. */
+  sweep(): void {
+    const log = this.#log, roles = this.#roles, values = this.#values, several = this.#several;
+    const path = this.#path();
+    for (let i = path.length - 1; i >= 0; i--) {
+      const { node, prim, inputs, params } = path[i]!;
+      const parts = several.size === 0 ? undefined : several.get(node);
+      const place = log.placeOf(node);
+      const g = parts?.find((part) => part !== null) ?? values[place]!;
+      if (g === null) continue;
+      if (roles[place] !== SOURCE) values[place] = null;
+      const index = pickedIndex(prim, params);
+      if (index !== null) {
+        this.#pick(inputs[0]!, index, g);
+        continue;
+      }
+      const needs = new Array<boolean>(inputs.length);
+      let needed = false;
+      for (let k = 0; k < inputs.length; k++) {
+        const x = inputs[k]!;
+        needed = (needs[k] = this.#isOn(x) && isInexact(x.dtype)) || needed;
+      }
+      if (!needed) continue;
+      const ctx = { inputs, output: node, params, needs };
+      const grads = prim.vjp!(g, parts === undefined ? ctx : { ...ctx, cotangents: parts });
+      for (let k = 0; k < inputs.length; k++) {
+        const gx = grads[k];
+        if (needs[k] && gx !== null && gx !== undefined) this.add(inputs[k]!, likeInput(gx, inputs[k]!));
+      }
+    }
+  }
+
+  #isOn(node: Node): boolean {
+    const place = this.#log.placeOf(node);
+    // Places beyond the end are of nodes that the sweep made.
+    return place >= 0 && place < this.#roles.length && this.#roles[place] !== OFF;
+  }
+
+  /** What depends on the sources. */
+  #path(): Bound[] {
+    const entries = this.#entries, roles = this.#roles;
+    const path: Bound[] = [];
+    for (let i = 0; i < this.#count; i++) {
+      const entry = entries[i]!, { inputs } = entry;
+      for (let k = 0; k < inputs.length; k++) {
+        if (!this.#isOn(inputs[k]!)) continue;
+        const place = this.#log.placeOf(entry.node);
+        if (roles[place] === OFF) roles[place] = ON_PATH;
+        path.push(entry);
+        break;
+      }
+    }
+    return path;
+  }
+
+  #pick(whole: Node, index: number, g: Node): void {
+    let list = this.#several.get(whole);
+    if (list === undefined) this.#several.set(whole, list = []);
+    while (list.length <= index) list.push(null);
+    const before = list[index]!;
+    list[index] = before === null ? g : ops.add(before, g);
+  }
 }
 
 /** A cotangent summed over the axes along which its input was repeated; the real part where the input is real. */
@@ -405,8 +523,9 @@ export function likeInput(g: Node, input: Node): Node {
   let out = g;
   if (!sameShape(out.shape, input.shape)) {
     const extra = out.shape.length - input.shape.length;
+    // Over axes of length 1 there is nothing to sum.
     const axes = out.shape.map((_, i) => i).filter((i) =>
-      i < extra || (input.shape[i - extra] === 1 && out.shape[i] !== 1)
+      out.shape[i] !== 1 && (i < extra || input.shape[i - extra] === 1)
     );
     out = ops.reshape(ops.sum(out, axes), input.shape);
   }

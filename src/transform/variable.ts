@@ -6,7 +6,7 @@
 import { ShapeError, TracerError } from "../base/errors.ts";
 import type { DType } from "../base/dtype.ts";
 import { formatShape, sameShape } from "../base/shape.ts";
-import type { Primitive } from "../core/primitive.ts";
+import { newId, type Primitive } from "../core/primitive.ts";
 import { bind, context, type Node, settle } from "../core/trace.ts";
 import type { Device } from "../device/device.ts";
 import { type Cell as CellLike, currentStage, insideMap } from "./tracing.ts";
@@ -31,6 +31,7 @@ export function samePlace(a: unknown, b: unknown): boolean {
 
 /** What was assigned to a variable: the same value, to which no gradient flows back. A tape sees a new reading of the variable. */
 const assigned: Primitive<Place> = {
+  id: newId(),
   name: "assigned",
   kind: "move",
   infer: ([x]) => x!,
