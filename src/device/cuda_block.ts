@@ -29,15 +29,15 @@ export function magic(d: number): Magic {
 /** The argument block of one kernel; a launch copies it. */
 export class ArgumentBlock {
   readonly bytes: Uint8Array<ArrayBuffer>;
+  readonly words: Uint32Array;
   /** What a launch takes: the address of the list with the block's address. */
   readonly parameters: Address;
-  readonly #words: Uint32Array;
   readonly #doubles: Float64Array;
   readonly #list: BigUint64Array;
 
   constructor(slots: number) {
     this.bytes = new Uint8Array(new ArrayBuffer(8 * Math.max(1, slots)));
-    this.#words = new Uint32Array(this.bytes.buffer);
+    this.words = new Uint32Array(this.bytes.buffer);
     this.#doubles = new Float64Array(this.bytes.buffer);
     this.#list = new BigUint64Array(new ArrayBuffer(8));
     this.#list[0] = BigInt(addressOf(this.bytes));
@@ -46,14 +46,14 @@ export class ArgumentBlock {
 
   /** An integer as int64: exact up to 2^53. */
   integer(slot: number, value: number): void {
-    this.#words[2 * slot] = value;
-    this.#words[2 * slot + 1] = value >= 0 && value <= 0xffffffff ? 0 : Math.floor(value / 4294967296);
+    this.words[2 * slot] = value;
+    this.words[2 * slot + 1] = value >= 0 && value <= 0xffffffff ? 0 : Math.floor(value / 4294967296);
   }
 
   /** An integer of 64 bits. */
   bigint(slot: number, value: bigint): void {
-    this.#words[2 * slot] = Number(value & 0xffffffffn);
-    this.#words[2 * slot + 1] = Number(value >> 32n & 0xffffffffn);
+    this.words[2 * slot] = Number(value & 0xffffffffn);
+    this.words[2 * slot + 1] = Number(value >> 32n & 0xffffffffn);
   }
 
   /** A float64. */
@@ -64,7 +64,7 @@ export class ArgumentBlock {
   /** The numbers that divide by `d`. */
   divisor(slot: number, d: number): void {
     const { multiplier, shift } = magic(d);
-    this.#words[2 * slot] = multiplier;
-    this.#words[2 * slot + 1] = shift;
+    this.words[2 * slot] = multiplier;
+    this.words[2 * slot + 1] = shift;
   }
 }
