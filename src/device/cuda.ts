@@ -64,6 +64,7 @@ export class CudaDevice implements RoutineHost, RecorderHost {
   readonly capability: readonly [major: number, minor: number];
   readonly maxBlocks: number;
   generation = 0;
+  enqueued = 0;
   readonly #driver: CudaDriver;
   readonly #device: number;
   #open: Open | null = null;
@@ -207,6 +208,7 @@ export class CudaDevice implements RoutineHost, RecorderHost {
 
   launch(fn: Address, blocks: number, { parameters, words }: ArgumentBlock): void {
     if (this.#recording !== null) return this.#recording.launch(fn, blocks, words);
+    this.enqueued++;
     const { stream } = this.#open!;
     const code = this.#driver.f.cuLaunchKernel(fn, blocks, 1, 1, BLOCK, 1, 1, 0, stream, parameters, native(0));
     if (code !== 0) throw this.#driver.error("cuLaunchKernel", code);
@@ -225,8 +227,9 @@ export class CudaDevice implements RoutineHost, RecorderHost {
   }
 
   enqueue(what: object, addresses: readonly Address[], call: (stream: Address) => void): void {
-    if (this.#recording !== null) this.#recording.enqueue(what, addresses, call);
-    else call(this.#open!.stream);
+    if (this.#recording !== null) return this.#recording.enqueue(what, addresses, call);
+    this.enqueued++;
+    call(this.#open!.stream);
   }
 
   use(): { readonly stream: Address; readonly memory: CudaMemory } {

@@ -31,6 +31,8 @@ export class Unrecordable extends Error {
 export interface RecorderHost extends Device {
   /** Makes the device current. @returns its stream */
   use(): { readonly stream: Address; readonly memory: CudaMemory };
+  /** How many launches and library calls it was given so far. */
+  readonly enqueued: number;
   /** Its memory while it is in use. */
   readonly memory: CudaMemory | null;
   /** Sends kernels, library calls and memory to a recorder until it is called with null. */
@@ -217,26 +219,27 @@ export class CudaRecorder {
 
   run(work: () => void): void {
     if (this.#plain) return work();
+    const { host, graphs } = this.#owner;
     if (!this.#warm) {
+      const before = host.enqueued;
       work();
       this.#warm = true;
+      // Less than two launches are not worth a graph.
+      this.#plain = host.enqueued - before < 2;
       return;
     }
-    const { host, graphs } = this.#owner;
     const { stream } = host.use();
     try {
       this.#record(work);
-      // Less than two launches are not worth a graph.
-      if (this.#count < 2) this.#giveUp(null);
-      else graphs.launch(this.#executable().exec, stream);
+      graphs.launch(this.#executable().exec, stream);
     } catch (error) {
       if (!(error instanceof Unrecordable)) {
         this.release();
         throw error;
       }
       this.#giveUp(error.message);
+      return work();
     }
-    if (this.#plain) return work();
     this.#dearRuns = DEAR_SHARE * this.#captured > this.#count ? this.#dearRuns + 1 : 0;
     if (this.#dearRuns >= DEAR_RUNS) this.#giveUp("its library calls are on other arrays each time");
   }
@@ -423,10 +426,8 @@ export class CudaRecorder {
   }
 
   /** Runs by plain launches from now on. */
-  #giveUp(reason: string | null): void {
-    if (reason !== null) {
-      debug("engines", `${this.#owner.host.name}: a traced function runs by plain launches: ${reason}`);
-    }
+  #giveUp(reason: string): void {
+    debug("engines", `${this.#owner.host.name}: a traced function runs by plain launches: ${reason}`);
     this.#plain = true;
     this.release();
   }
