@@ -5,7 +5,7 @@
  * @module
  */
 import type { CudaDriver } from "../../ffi/cuda.ts";
-import { CudaGraphs, KernelNodeParams } from "../../ffi/cuda_graph.ts";
+import { type CudaGraphs, KernelNodeParams } from "../../ffi/cuda_graph.ts";
 import { NativeError } from "../../ffi/errors.ts";
 import type { Address } from "../../ffi/types.ts";
 import { BLOCK } from "../../kernels/cuda.ts";

@@ -5,7 +5,6 @@
 import { type BlasDType, cudaType } from "../../ffi/cublas.ts";
 import type { CublasLt, LtBias, LtMatrix, LtPlan, LtProblem } from "../../ffi/cublas_lt.ts";
 import { native } from "../../ffi/mem.ts";
-import type { Address } from "../../ffi/types.ts";
 import { debug } from "../base/debug.ts";
 import { dtypeInfo } from "../base/dtype.ts";
 import { OutOfMemoryError } from "../base/errors.ts";
