@@ -113,7 +113,11 @@ function main(): void {
   };
   print("gradient", time(gpu, () => compute(...step(...weights))), `${rows} rows, eager`);
   const compiled = tnp.function(step);
-  print("gradient compiled", time(gpu, () => compute(...compiled(...weights))), `${rows} rows, traced`);
+  print(
+    "gradient compiled",
+    time(gpu, () => compute(...compiled(...weights))),
+    `${rows} rows, traced: one graph launch`,
+  );
 
   const tiny = filled([8]);
   const many = 50;
@@ -127,6 +131,19 @@ function main(): void {
     }
   });
   print("launch", launches / many, "a kernel, with its array");
+  // Sums over one axis and back do not fuse into one kernel.
+  const square = filled([8, 8]);
+  const chain = (z: NDArray): NDArray => {
+    for (let i = 0; i < many; i++) z = z.sub(tnp.sum(z, { axis: i % 2, keepdims: true }));
+    return z;
+  };
+  print("launch eager", time(gpu, () => compute(chain(square))) / many, "a kernel of an expression");
+  const replayed = tnp.function(chain);
+  print(
+    "launch replayed",
+    time(gpu, () => compute(replayed(square))) / many,
+    "a kernel of a traced function: one graph launch",
+  );
 }
 
 /** Computes an array and keeps it. */

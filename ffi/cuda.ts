@@ -59,6 +59,29 @@ const symbols = {
     parameters: ["address", "u32", "u32", "u32", "u32", "u32", "u32", "u32", "address", "address", "address"],
     result: "i32",
   },
+  // Graphs are optional. The functions without a version suffix take the first version of their structures in every driver.
+  // mode: 0 global, 1 of the thread, 2 relaxed
+  cuStreamBeginCapture_v2: { parameters: ["address", "i32"], result: "i32", optional: true },
+  cuStreamEndCapture: { parameters: ["address", "buffer"], result: "i32", optional: true },
+  cuGraphCreate: { parameters: ["buffer", "u32"], result: "i32", optional: true },
+  cuGraphDestroy: { parameters: ["address"], result: "i32", optional: true },
+  // out, graph, nodes before it, how many, parameters
+  cuGraphAddKernelNode: {
+    parameters: ["buffer", "address", "buffer", "u64", "buffer"],
+    result: "i32",
+    optional: true,
+  },
+  // out, graph, nodes before it, how many, graph
+  cuGraphAddChildGraphNode: {
+    parameters: ["buffer", "address", "buffer", "u64", "address"],
+    result: "i32",
+    optional: true,
+  },
+  cuGraphInstantiateWithFlags: { parameters: ["buffer", "address", "u64"], result: "i32", optional: true },
+  cuGraphExecDestroy: { parameters: ["address"], result: "i32", optional: true },
+  cuGraphExecKernelNodeSetParams: { parameters: ["address", "address", "buffer"], result: "i32", optional: true },
+  cuGraphExecChildGraphNodeSetParams: { parameters: ["address", "address", "address"], result: "i32", optional: true },
+  cuGraphLaunch: { parameters: ["address", "address"], result: "i32", optional: true },
 } as const satisfies Symbols;
 
 /** How the driver is found. */
@@ -96,13 +119,16 @@ export const status = { success: 0, outOfMemory: 2, noDevice: 100, notReady: 600
 /** The name of the driver functions that give a status. */
 export type DriverFunction = keyof typeof symbols;
 
+/** The driver's functions by name. */
+export type DriverFunctions = NativeFunctions<typeof symbols>;
+
 /** An open CUDA driver. Handles are addresses in the runtime's fast form. */
 export class CudaDriver implements Disposable {
   readonly path: string;
   /** The newest CUDA that the driver serves, e.g. 12040 for 12.4. */
   readonly version: number;
   /** The functions themselves, for calls that must be fast; give their status to `check`. */
-  readonly f: NativeFunctions<typeof symbols>;
+  readonly f: DriverFunctions;
   readonly #library: Library<typeof symbols>;
   readonly #out = new BigUint64Array(new ArrayBuffer(64));
   readonly #int = new Int32Array(this.#out.buffer);

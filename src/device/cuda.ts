@@ -5,6 +5,7 @@
 import { Cublas, cublasSpec } from "../../ffi/cublas.ts";
 import { CublasLt, cublasLtSpec } from "../../ffi/cublas_lt.ts";
 import { CudaDriver, deviceAttribute } from "../../ffi/cuda.ts";
+import { CudaGraphs } from "../../ffi/cuda_graph.ts";
 import { LibraryError, NativeError } from "../../ffi/errors.ts";
 import { native } from "../../ffi/mem.ts";
 import type { Address } from "../../ffi/types.ts";
@@ -12,7 +13,9 @@ import { BLOCK } from "../../kernels/cuda.ts";
 import type { Kernel, Routine } from "../../kernels/kernel.ts";
 import { debug } from "../base/debug.ts";
 import { DeviceError } from "../base/errors.ts";
+import type { ArgumentBlock } from "./cuda_block.ts";
 import { cubinOf } from "./cuda_compile.ts";
+import { type CudaRecorder, CudaRecorders, type RecorderHost, Unrecordable } from "./cuda_graph.ts";
 import { CudaKernel, cudaOf, type CudaProgram } from "./cuda_kernel.ts";
 import { LtProducts } from "./cuda_lt.ts";
 import { type CudaBuffer, CudaMemory } from "./cuda_memory.ts";
@@ -20,7 +23,7 @@ import { PeerEnd } from "./cuda_peer.ts";
 import { cudaRoutine, type RoutineHost } from "./cuda_routines.ts";
 import { type SortRows, sortRows } from "./cuda_sorting.ts";
 import { Transfers } from "./cuda_transfer.ts";
-import type { Buffer, Callable, Executable, MemoryStats } from "./device.ts";
+import type { Buffer, Callable, Executable, MemoryStats, Recorder } from "./device.ts";
 
 /** Blocks for each multiprocessor beyond which kernels go on in strides. */
 const BLOCKS_EACH = 32;
@@ -50,7 +53,7 @@ export function allowTf32(allow: boolean): void {
 let current: CudaDevice | null = null;
 
 /** One GPU. Its context is made when it is first used. */
-export class CudaDevice implements RoutineHost {
+export class CudaDevice implements RoutineHost, RecorderHost {
   readonly name: string;
   readonly type = "GPU";
   /** What the driver calls it, e.g. "NVIDIA H100 80GB HBM3". */
@@ -61,6 +64,7 @@ export class CudaDevice implements RoutineHost {
   readonly capability: readonly [major: number, minor: number];
   readonly maxBlocks: number;
   generation = 0;
+  enqueued = 0;
   readonly #driver: CudaDriver;
   readonly #device: number;
   #open: Open | null = null;
@@ -72,8 +76,12 @@ export class CudaDevice implements RoutineHost {
   readonly #programs = new Map<string, CudaProgram>();
   readonly #kernels = new Map<string, Executable>();
   readonly #routines = new Map<string, Callable>();
+  /** Graphs of work that comes again; null where the driver has none, undefined before anybody asked. */
+  #recorders: CudaRecorders | null | undefined;
+  /** Where work is recorded now. */
+  #recording: CudaRecorder | null = null;
   /** An error of something that could not throw it: the next call does. */
-  #failure: NativeError | null = null;
+  #failure: unknown = null;
 
   constructor(driver: CudaDriver, ordinal: number) {
     this.name = `GPU:${ordinal}`;
@@ -89,6 +97,10 @@ export class CudaDevice implements RoutineHost {
   }
 
   allocate(byteLength: number): CudaBuffer {
+    return this.#recording !== null ? this.#recording.allocate(byteLength) : this.reserve(byteLength);
+  }
+
+  reserve(byteLength: number): CudaBuffer {
     return this.#use().memory.allocate(byteLength);
   }
 
@@ -118,13 +130,26 @@ export class CudaDevice implements RoutineHost {
     return run;
   }
 
+  recorder(): Recorder | null {
+    if (this.#recorders === undefined) {
+      const graphs = CudaGraphs.of(this.#driver);
+      if (graphs === null) {
+        debug("engines", `${this.name}: the driver has no graphs; traced functions run by plain launches`);
+      }
+      this.#recorders = graphs === null ? null : new CudaRecorders(this, this.#driver, graphs);
+    }
+    return this.#recorders?.make() ?? null;
+  }
+
   write(buffer: Buffer, byteOffset: number, bytes: Uint8Array): void {
+    this.#unrecorded("write");
     const { transfers } = this.#use();
     const block = this.#within("write", buffer, byteOffset, bytes.byteLength);
     transfers.write(block.address + byteOffset, bytes);
   }
 
   read(buffer: Buffer, byteOffset: number, byteLength: number): Uint8Array<ArrayBuffer> {
+    this.#unrecorded("read");
     const { transfers } = this.#use();
     const block = this.#within("read", buffer, byteOffset, byteLength);
     return transfers.read(block.address + byteOffset, byteLength);
@@ -156,6 +181,7 @@ export class CudaDevice implements RoutineHost {
 
   synchronize(): void {
     if (this.#open === null) return;
+    this.#unrecorded("synchronize");
     const { stream } = this.#use();
     this.#driver.check("cuStreamSynchronize", this.#driver.f.cuStreamSynchronize(stream));
   }
@@ -180,10 +206,50 @@ export class CudaDevice implements RoutineHost {
     return fn;
   }
 
-  launch(fn: Address, blocks: number, parameters: Address): void {
+  launch(fn: Address, blocks: number, { parameters, words }: ArgumentBlock): void {
+    if (this.#recording !== null) return this.#recording.launch(fn, blocks, words);
+    this.enqueued++;
     const { stream } = this.#open!;
     const code = this.#driver.f.cuLaunchKernel(fn, blocks, 1, 1, BLOCK, 1, 1, 0, stream, parameters, native(0));
     if (code !== 0) throw this.#driver.error("cuLaunchKernel", code);
+  }
+
+  stage(bytes: Uint8Array): CudaBuffer {
+    if (this.#recording !== null) return this.#recording.stage(bytes);
+    const buffer = this.allocate(bytes.byteLength);
+    try {
+      this.write(buffer, 0, bytes);
+      return buffer;
+    } catch (error) {
+      buffer.release();
+      throw error;
+    }
+  }
+
+  enqueue(what: object, addresses: readonly Address[], call: (stream: Address) => void): void {
+    if (this.#recording !== null) return this.#recording.enqueue(what, addresses, call);
+    this.enqueued++;
+    call(this.#open!.stream);
+  }
+
+  use(): { readonly stream: Address; readonly memory: CudaMemory } {
+    return this.#use();
+  }
+
+  get memory(): CudaMemory | null {
+    return this.#open?.memory ?? null;
+  }
+
+  record(into: CudaRecorder | null): void {
+    this.#recording = into;
+  }
+
+  enqueueWrite(address: number, bytes: Uint8Array): void {
+    this.#use().transfers.write(address, bytes);
+  }
+
+  failed(error: unknown): void {
+    this.#failure ??= error;
   }
 
   program(key: string, make: () => CudaProgram): CudaProgram {
@@ -201,13 +267,15 @@ export class CudaDevice implements RoutineHost {
   }
 
   get cublasLt(): LtProducts | null {
-    return this.#cublasLt ??= this.#optional("cublasLt", ({ stream }, major) => {
+    return this.#cublasLt ??= this.#optional("cublasLt", (_, major) => {
       const limit = this.capability[0] >= 9 ? LARGE_WORKSPACE : SMALL_WORKSPACE;
-      return new LtProducts(this, new CublasLt(cublasLtSpec(major)), stream, limit);
+      return new LtProducts(this, new CublasLt(cublasLtSpec(major)), limit);
     });
   }
 
   get cublas(): Cublas | null {
+    // It takes memory of the stream that it is on, which a part of a graph cannot do.
+    this.#unrecorded("cuBLAS");
     return this.#cublas ??= this.#optional("cuBLAS", ({ stream }, major) => new Cublas(stream, cublasSpec(major)));
   }
 
@@ -241,6 +309,7 @@ export class CudaDevice implements RoutineHost {
     };
     attempt(() => driver.check("cuCtxSetCurrent", f.cuCtxSetCurrent(context)));
     attempt(() => driver.check("cuStreamSynchronize", f.cuStreamSynchronize(stream)));
+    attempt(() => this.#recorders?.close());
     attempt(() => transfers.close());
     attempt(() => peer.close());
     attempt(() => this.#cublasLt?.[Symbol.dispose]());
@@ -285,7 +354,8 @@ export class CudaDevice implements RoutineHost {
       stream = driver.createStream();
       const pools = driver.attribute(this.#device, deviceAttribute.memoryPools) !== 0;
       const pool = pools ? driver.defaultPool(this.#device) : null;
-      const memory = new CudaMemory(this, driver, stream, pool, (error) => this.#failure ??= error);
+      const reclaim = () => this.#recorders?.release(this.#recording);
+      const memory = new CudaMemory(this, driver, stream, pool, (error) => this.failed(error), reclaim);
       const transfers = new Transfers(driver, stream);
       const peer = new PeerEnd(driver, this.#device, context, stream, pool);
       return this.#open = { context, stream, memory, transfers, peer, modules: [] };
@@ -295,6 +365,11 @@ export class CudaDevice implements RoutineHost {
       f.cuDevicePrimaryCtxRelease_v2(this.#device);
       throw error;
     }
+  }
+
+  /** For what is no part of work that is recorded. */
+  #unrecorded(name: string): void {
+    if (this.#recording !== null) throw new Unrecordable(`${name} is no part of a graph`);
   }
 
   #within(name: string, buffer: Buffer, byteOffset: number, byteLength: number): CudaBuffer {

@@ -35,8 +35,14 @@ export interface Gpu extends Device {
   compile(source: string): Address;
   /** How often the device was closed: what was compiled before is gone. */
   readonly generation: number;
+  /** Memory that outlives a run: workspaces of libraries. */
+  reserve(byteLength: number): CudaBuffer;
+  /** Memory with these bytes, for the launches that follow until it is given back. */
+  stage(bytes: Uint8Array): CudaBuffer;
   /** Enqueues a kernel. */
-  launch(fn: Address, blocks: number, parameters: Address): void;
+  launch(fn: Address, blocks: number, block: ArgumentBlock): void;
+  /** Enqueues a call of a library on the stream that it is given: all that the call depends on is `what` and the addresses. */
+  enqueue(what: object, addresses: readonly Address[], call: (stream: Address) => void): void;
   /** The most blocks of a launch that pay: kernels go on in strides. */
   readonly maxBlocks: number;
   /** Sorts rows of dense values, stably: see `SortRows` in `cuda_sorting.ts`. */
@@ -106,13 +112,11 @@ export class CudaProgram {
       this.#generation = this.#gpu.generation;
     }
     const blocks = Math.max(1, Math.min(Math.ceil(units / perBlock), this.#gpu.maxBlocks));
-    if (this.#pointer === null) return this.#gpu.launch(this.#fn, blocks, this.block.parameters);
-    const { bytes } = this.block;
-    const buffer = this.#gpu.allocate(bytes.byteLength);
+    if (this.#pointer === null) return this.#gpu.launch(this.#fn, blocks, this.block);
+    const buffer = this.#gpu.stage(this.block.bytes);
     try {
-      this.#gpu.write(buffer, 0, bytes);
       this.#pointer.integer(0, buffer.address);
-      this.#gpu.launch(this.#fn, blocks, this.#pointer.parameters);
+      this.#gpu.launch(this.#fn, blocks, this.#pointer);
     } finally {
       buffer.release();
     }

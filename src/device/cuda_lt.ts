@@ -5,7 +5,6 @@
 import { type BlasDType, cudaType } from "../../ffi/cublas.ts";
 import type { CublasLt, LtBias, LtMatrix, LtPlan, LtProblem } from "../../ffi/cublas_lt.ts";
 import { native } from "../../ffi/mem.ts";
-import type { Address } from "../../ffi/types.ts";
 import { debug } from "../base/debug.ts";
 import { dtypeInfo } from "../base/dtype.ts";
 import { OutOfMemoryError } from "../base/errors.ts";
@@ -40,7 +39,6 @@ interface Place {
 export class LtProducts implements Disposable {
   readonly #gpu: Gpu;
   readonly #library: CublasLt;
-  readonly #stream: Address;
   readonly #plans = new Map<string, LtPlan | null>();
   /** Bytes that algorithms may ask for. */
   #limit: number;
@@ -50,10 +48,9 @@ export class LtProducts implements Disposable {
   #disposals = 0;
 
   /** @param limit bytes of workspace */
-  constructor(gpu: Gpu, library: CublasLt, stream: Address, limit: number) {
+  constructor(gpu: Gpu, library: CublasLt, limit: number) {
     this.#gpu = gpu;
     this.#library = library;
-    this.#stream = stream;
     this.#limit = limit;
   }
 
@@ -128,13 +125,11 @@ export class LtProducts implements Disposable {
       bias,
     });
     if (plan === null) return null;
-    const at: [Address, Address, Address] = [native(0), native(0), native(0)];
     const execute = (offsets: readonly number[]): void => {
-      for (let i = 0; i < 3; i++) at[i] = native(addressOf(places[i]!) + offsets[i]! * itemsize);
-      const [p, q] = swapped ? [at[1], at[0]] : [at[0], at[1]];
-      const biasAt = bias === null ? 0 : addressOf(places[3]!) + offsets[3]! * itemsize;
-      const workspace = plan.workspace > 0 ? this.#workspace!.address : 0;
-      plan.run(p, q, at[2], biasAt, native(workspace), this.#stream);
+      const at = places.map((place, i) => native(addressOf(place) + offsets[i]! * itemsize));
+      const [p, q] = swapped ? [at[1]!, at[0]!] : [at[0]!, at[1]!];
+      const workspace = native(plan.workspace > 0 ? this.#workspace!.address : 0);
+      this.#gpu.enqueue(plan, at, (stream) => plan.run(p, q, at[2]!, Number(at[3] ?? 0), workspace, stream));
     };
     const none = places.map(() => 0), outer = places.map((p) => p.steps);
     const made = this.#disposals;
@@ -167,7 +162,7 @@ export class LtProducts implements Disposable {
     const plan = this.#library.plan(problem, this.#limit);
     if (plan === null || plan.workspace === 0 || this.#workspace !== null) return plan;
     try {
-      this.#workspace = this.#gpu.allocate(this.#limit);
+      this.#workspace = this.#gpu.reserve(this.#limit);
       return plan;
     } catch (error) {
       plan[Symbol.dispose]();

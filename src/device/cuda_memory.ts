@@ -11,21 +11,35 @@ import { DisposedError, OutOfMemoryError } from "../base/errors.ts";
 import type { Buffer, Device, MemoryStats } from "./device.ts";
 
 /** What a buffer leaves behind when it is given back or collected. */
-interface Block {
+export interface Block {
   address: number;
   readonly byteLength: number;
+  readonly home?: Home | undefined;
+}
+
+/** Where blocks of one use come from and go back to, before all other memory. */
+export interface Home {
+  /** The address of a block of this size. */
+  take(byteLength: number): number | undefined;
+  /** Whether it wants a block back. */
+  keep(address: number, byteLength: number): boolean;
+}
+
+/** Takes the blocks of released buffers back. */
+interface BlockOwner {
+  free(buffer: CudaBuffer): void;
 }
 
 /** A block of device memory. */
 export class CudaBuffer implements Buffer {
   readonly device: Device;
   readonly block: Block;
-  readonly #memory: CudaMemory;
+  readonly #memory: BlockOwner;
   /** Reads in flight: the block is given back after the last of them. */
   #pins = 0;
   #released = false;
 
-  constructor(device: Device, memory: CudaMemory, block: Block) {
+  constructor(device: Device, memory: BlockOwner, block: Block) {
     this.device = device;
     this.#memory = memory;
     this.block = block;
@@ -84,6 +98,10 @@ export class CudaMemory {
   readonly #collected: FinalizationRegistry<Block>;
   /** Whether the stream is gone: blocks that are given back, or collected, afterwards went with the device. */
   #closed = false;
+  /** Called before the memory is trimmed: gives back what is kept for speed alone. */
+  readonly #reclaim: () => void;
+  /** Bytes that are kept so. */
+  #claimed = 0;
   #live = 0;
   #peak = 0;
   #count = 0;
@@ -94,21 +112,25 @@ export class CudaMemory {
     stream: Address,
     pool: Address | null,
     failed: (error: NativeError) => void,
+    reclaim: () => void,
   ) {
     this.#device = device;
     this.#driver = driver;
     this.#stream = stream;
     this.#pool = pool;
     this.#failed = failed;
+    this.#reclaim = reclaim;
     this.#collected = new FinalizationRegistry((block) => this.#giveBack(block));
     // The pool keeps what is given back, for the next to ask.
     if (pool !== null) driver.setPoolAttribute(pool, poolAttribute.releaseThreshold, 0xffffffffffffffffn);
   }
 
   /** @throws OutOfMemoryError */
-  allocate(byteLength: number): CudaBuffer {
-    const address = byteLength === 0 ? 0 : this.#take(byteLength);
-    const block = { address, byteLength };
+  allocate(byteLength: number, home?: Home): CudaBuffer {
+    const kept = home?.take(byteLength);
+    if (kept !== undefined) this.#claimed -= byteLength;
+    const address = kept ?? (byteLength === 0 ? 0 : this.#take(byteLength));
+    const block = { address, byteLength, home };
     const buffer = new CudaBuffer(this.#device, this, block);
     this.#live += byteLength;
     this.#count++;
@@ -121,6 +143,21 @@ export class CudaMemory {
   free(buffer: CudaBuffer): void {
     this.#collected.unregister(buffer);
     this.#giveBack(buffer.block);
+  }
+
+  /** The address of a block that is no array and counts as cached. @throws OutOfMemoryError */
+  claim(byteLength: number): number {
+    if (byteLength === 0) return 0;
+    const address = this.#take(byteLength);
+    this.#claimed += byteLength;
+    return address;
+  }
+
+  /** Gives a claimed block back in stream order. */
+  unclaim(address: number, byteLength: number): void {
+    if (address === 0) return;
+    this.#claimed -= byteLength;
+    this.#recycle(address, byteLength);
   }
 
   /** Gives everything that is not in use back to the driver. */
@@ -152,7 +189,7 @@ export class CudaMemory {
       const reserved = this.#driver.poolAttribute(this.#pool, poolAttribute.reserved);
       cached = Math.max(0, reserved - this.#driver.poolAttribute(this.#pool, poolAttribute.used));
     }
-    return { live: this.#live, peak: this.#peak, cached, count: this.#count };
+    return { live: this.#live, peak: this.#peak, cached: cached + this.#claimed, count: this.#count };
   }
 
   #take(byteLength: number): number {
@@ -165,6 +202,7 @@ export class CudaMemory {
     let got = this.#driver.allocate(size, this.#pool === null ? null : this.#stream);
     if ("address" in got) return got.address;
     if (got.code === status.outOfMemory) {
+      this.#reclaim();
       this.trim();
       got = this.#driver.allocate(size, this.#pool === null ? null : this.#stream);
       if ("address" in got) return got.address;
@@ -186,12 +224,17 @@ export class CudaMemory {
   }
 
   #giveBack(block: Block): void {
-    const { address, byteLength } = block;
+    const { address, byteLength, home } = block;
     this.#live -= byteLength;
     this.#count--;
     if (address === 0) return;
     block.address = 0;
     if (this.#closed) return;
+    if (home?.keep(address, byteLength) === true) this.#claimed += byteLength;
+    else this.#recycle(address, byteLength);
+  }
+
+  #recycle(address: number, byteLength: number): void {
     if (this.#pool !== null) return this.#free(address);
     // One stream: what uses the block next comes after what used it last.
     const size = this.#sizeOf(byteLength);

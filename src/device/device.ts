@@ -66,6 +66,21 @@ export interface MemoryStats {
   readonly count: number;
 }
 
+/** Runs one piece of work again and again: all at once where the device can. */
+export interface Recorder {
+  /** Memory for one of the results of the next run, by number: for the same one often at the same place. @throws OutOfMemoryError */
+  allocate(result: number, byteLength: number): Buffer;
+  /**
+   * Runs work.
+   *
+   * @param work enqueues kernels and routines: the same ones in the same order each time, with any arguments. What it allocates it gives back.
+   *   It may be called twice
+   */
+  run(work: () => void): void;
+  /** Gives back what is kept for the next run. */
+  dispose(): void;
+}
+
 /** A device. */
 export interface Device {
   /** `CPU:0`, `GPU:0`, `NULL:0`. */
@@ -77,6 +92,8 @@ export interface Device {
   kernel(kernel: Kernel): Executable;
   /** The callable of a routine, from the device's cache or made now. */
   routine(routine: Routine): Callable;
+  /** Something that runs work which comes again and again; absent where launching it costs no more than anything else. */
+  recorder?(): Recorder | null;
   /** Copies host bytes into a buffer, ordered after earlier work. The bytes may change after the call. */
   write(buffer: Buffer, byteOffset: number, bytes: Uint8Array): void;
   /** Copies bytes to the host after all earlier work on the buffer; waits. */

@@ -3,7 +3,7 @@
  * arrays; it is made once and run with the leaves and plain numbers of the day.
  * @module
  */
-import type { Buffer, Callable, Device, Executable } from "../device/device.ts";
+import type { Buffer, Callable, Device, Executable, Recorder } from "../device/device.ts";
 import type { Scalar } from "../core/registry.ts";
 import { Storage } from "../core/trace.ts";
 import type { Kernel, Routine } from "../../kernels/kernel.ts";
@@ -81,6 +81,7 @@ export class Plan {
   /** By slot, while the plan runs. */
   readonly #memory: (Buffer | null)[];
   readonly #bases: number[];
+  #recorder: Recorder | null = null;
 
   constructor(device: Device, leafCount: number, parts: Parts) {
     this.device = device;
@@ -94,6 +95,17 @@ export class Plan {
     const slots = leafCount + parts.sizes.length + 1;
     this.#memory = new Array<Buffer | null>(slots).fill(null);
     this.#bases = new Array<number>(slots).fill(0);
+  }
+
+  /** Says that the plan comes again and again; a device that can do it all at once does. */
+  record(): void {
+    this.#recorder ??= this.device.recorder?.() ?? null;
+  }
+
+  /** Gives back what is kept for the next run. */
+  dispose(): void {
+    this.#recorder?.dispose();
+    this.#recorder = null;
   }
 
   /**
@@ -110,10 +122,10 @@ export class Plan {
     values: readonly Scalar[],
     into: readonly (Target | null)[] | null = null,
   ): (Storage | null)[] {
-    const { device, sizes, leafCount, steps } = this;
+    const { device, sizes, leafCount } = this;
+    const recorder = this.#recorder;
     const memory = this.#memory, bases = this.#bases;
     const storages = new Array<Storage | null>(leafCount + sizes.length);
-    let temporary: Buffer | null = null;
     let made = 0, done = false;
     try {
       for (let i = 0; i < leafCount; i++) {
@@ -125,22 +137,35 @@ export class Plan {
       for (; made < sizes.length; made++) {
         const at = leafCount + made;
         const target = into === null ? null : into[made]!;
-        const storage = target === null ? new Storage(device.allocate(sizes[made]!)) : target.storage;
+        const storage = target !== null
+          ? target.storage
+          : new Storage(recorder === null ? device.allocate(sizes[made]!) : recorder.allocate(made, sizes[made]!));
         memory[at] = storage.buffer;
         bases[at] = target === null ? 0 : target.offset;
         storages[at] = storage;
       }
-      if (this.temporary > 0) memory[leafCount + made] = temporary = device.allocate(this.temporary);
-      for (let i = 0; i < steps.length; i++) this.#launch(steps[i]!, values);
+      if (recorder === null) this.#steps(values);
+      else recorder.run(() => this.#steps(values));
       done = true;
     } finally {
-      if (temporary !== null) temporary.release();
       if (!done) {
         for (let i = 0; i < made; i++) if (!into?.[i]) storages[leafCount + i]!.buffer.release();
       }
       for (let i = 0; i < memory.length; i++) memory[i] = null;
     }
     return storages;
+  }
+
+  /** Launches everything, with memory for temporaries meanwhile. */
+  #steps(values: readonly Scalar[]): void {
+    const { steps } = this;
+    let temporary: Buffer | null = null;
+    try {
+      if (this.temporary > 0) this.#memory[this.#memory.length - 1] = temporary = this.device.allocate(this.temporary);
+      for (let i = 0; i < steps.length; i++) this.#launch(steps[i]!, values);
+    } finally {
+      if (temporary !== null) temporary.release();
+    }
   }
 
   #launch(step: Step, values: readonly Scalar[]): void {

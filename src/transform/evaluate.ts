@@ -326,6 +326,7 @@ class Compiled implements CompiledGraph {
     for (const node of this.#constants ?? []) node.drop();
     this.#outputs = this.#inputs = [];
     this.#constants = null;
+    for (const { plan } of this.#variants.values()) plan.dispose();
     this.#variants.clear();
   }
 
@@ -344,13 +345,18 @@ class Compiled implements CompiledGraph {
     const graph = simplify(own, views);
     const device = this.#device!;
     const plan = makePlan(graph, device, own.leafCount);
+    plan.record();
     const variant = {
       plan,
       leaves: own.leaves,
       scalars: own.scalars.slice(0, own.scalarCount).map(valueOf),
       own: own.scalarCount,
     };
-    if (this.#variants.size >= 16) this.#variants.delete(this.#variants.keys().next().value!);
+    if (this.#variants.size >= 16) {
+      const [oldest, { plan }] = this.#variants.entries().next().value!;
+      this.#variants.delete(oldest);
+      plan.dispose();
+    }
     this.#variants.set(key, variant);
     return variant;
   }

@@ -4,6 +4,7 @@
 #include "memory.cpp"
 #include "peer.cpp"
 #include "modules.cpp"
+#include "graphs.cpp"
 #include "nvrtc.cpp"
 #include "cublas.cpp"
 #include "cublaslt.cpp"

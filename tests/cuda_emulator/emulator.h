@@ -3,7 +3,7 @@
 //   - each stream is a thread, or with CUEMU_MODE=lazy nothing runs until something waits: work that was not waited for shows;
 //   - the order of blocks and threads is shuffled by CUEMU_SEED;
 //   - fresh and freed memory is NaN; writing past the end of an allocation fails the next wait; handles and pointers are checked;
-//   - cuemuFail makes the nth call of a function fail; cuemuLive counts what was not given back.
+//   - cuemuFail makes the nth call of a function fail; cuemuLive counts what was not given back, cuemuCalls how often a function was called.
 #pragma once
 #include <condition_variable>
 #include <cstdint>
@@ -29,10 +29,14 @@
 enum Status {
   OK = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NOT_INITIALIZED = 3, NO_DEVICE = 100, INVALID_DEVICE = 101, INVALID_IMAGE = 200,
   INVALID_CONTEXT = 201, INVALID_HANDLE = 400, NOT_FOUND = 500, NOT_READY = 600, ILLEGAL_ADDRESS = 700, LAUNCH_FAILED = 719,
+  ILLEGAL_STATE = 401, NOT_SUPPORTED = 801, CAPTURE_UNSUPPORTED = 900, CAPTURE_INVALIDATED = 901, CAPTURED_EVENT = 907,
+  GRAPH_UPDATE_FAILURE = 910,
 };
 
 using Pointer = uint64_t;
 using Work = std::function<void()>;
+
+struct Capture;
 
 struct Stream {
   // That of the thread which made it.
@@ -43,6 +47,8 @@ struct Stream {
   uint64_t issued = 0, done = 0;
   bool stopping = false;
   std::thread thread;
+  // What is pushed while this is set is recorded instead.
+  std::shared_ptr<Capture> capture;
   Stream();
   ~Stream();
   void push(Work work);
@@ -55,6 +61,8 @@ struct Event {
   void* context = nullptr;
   Stream* stream = nullptr;
   uint64_t at = 0;
+  // The capture in which it was recorded last.
+  std::shared_ptr<Capture> captured;
   std::shared_ptr<double> time = std::make_shared<double>(0);
 };
 
@@ -69,6 +77,10 @@ Stream* streamOf(void* handle);
 int deviceCount();
 // The device of a live context; -1 for anything else.
 int deviceOf(void* context);
+// Records work of a stream that is captured.
+void record(Capture& capture, Work work);
+// Fails what must not be called while a stream is captured, and the capture with it; on null, while any is in the way of this thread.
+int captureForbids(Stream* stream);
 // Counts handles by kind; a kind's live handles are checked when they come in.
 void* born(const char* kind, void* handle);
 bool lives(const char* kind, void* handle);

@@ -86,11 +86,23 @@ API int cuMemGetInfo_v2(size_t* free, size_t* total) {
   *free = *total - liveBytes;
   return OK;
 }
-API int cuMemAlloc_v2(Pointer* pointer, size_t size) { CALL("cuMemAlloc_v2"); CONTEXT; return allocateDevice(pointer, size, false); }
-API int cuMemFree_v2(Pointer pointer) { CALL("cuMemFree_v2"); CONTEXT; return freeDevice(pointer); }
+API int cuMemAlloc_v2(Pointer* pointer, size_t size) {
+  CALL("cuMemAlloc_v2"); CONTEXT;
+  if (const int error = captureForbids(nullptr)) return error;
+  return allocateDevice(pointer, size, false);
+}
+API int cuMemFree_v2(Pointer pointer) {
+  CALL("cuMemFree_v2"); CONTEXT;
+  if (const int error = captureForbids(nullptr)) return error;
+  return freeDevice(pointer);
+}
 API int cuMemAllocAsync(Pointer* pointer, size_t size, void* handle) {
   CALL("cuMemAllocAsync"); CONTEXT;
-  return streamOf(handle) == nullptr ? INVALID_HANDLE : allocateDevice(pointer, size, true);
+  Stream* stream = streamOf(handle);
+  if (stream == nullptr) return INVALID_HANDLE;
+  // Graphs with memory of their own are not emulated: they cannot be children of others.
+  if (const int error = captureForbids(stream)) return error;
+  return allocateDevice(pointer, size, true);
 }
 API int cuMemFreeAsync(Pointer pointer, void* handle) {
   CALL("cuMemFreeAsync"); CONTEXT;

@@ -207,26 +207,46 @@ static void runBlock(const Function& function, const void* arguments, Index3 at,
   }
 }
 
+// A kernel with the arguments of one launch.
+struct Launch {
+  Function function;
+  std::vector<char> arguments;
+  Index3 blocks, threads;
+};
+
+// Checks a launch and takes its arguments aside, as the driver does.
+static int launchOf(
+  void* handle, Index3 blocks, Index3 threads, unsigned shared, void** parameters, void** extra, std::shared_ptr<Launch>& launch
+) {
+  if (!lives("function", handle)) return INVALID_HANDLE;
+  const bool grid = blocks.x > 0 && blocks.x <= 2147483647u && blocks.y > 0 && blocks.y <= 65535 && blocks.z > 0 && blocks.z <= 65535;
+  const uint64_t count = (uint64_t)threads.x * threads.y * threads.z;
+  if (!grid || count == 0 || count > 1024 || shared > 49152 || parameters == nullptr || extra != nullptr) return INVALID_VALUE;
+  const Function function = *(Function*)handle;
+  if (function.size > 4096) return INVALID_VALUE;
+  const char* arguments = (const char*)parameters[0];
+  launch = std::make_shared<Launch>(Launch{function, std::vector<char>(arguments, arguments + function.size), blocks, threads});
+  return OK;
+}
+static void runGrid(const Launch& launch) {
+  const Index3 grid = launch.blocks;
+  const unsigned blocks = grid.x * grid.y * grid.z;
+  for (unsigned i = 0; i < blocks; i++) {
+    const unsigned b = shuffled(i, blocks);
+    const Index3 at = {b % grid.x, b / grid.x % grid.y, b / (grid.x * grid.y)};
+    runBlock(launch.function, launch.arguments.data(), at, grid, launch.threads);
+  }
+}
+
 API int cuLaunchKernel(
   void* handle, unsigned gx, unsigned gy, unsigned gz, unsigned bx, unsigned by, unsigned bz, unsigned shared, void* where,
   void** parameters, void** extra
 ) {
   CALL("cuLaunchKernel"); CONTEXT;
   Stream* stream = streamOf(where);
-  if (!lives("function", handle) || stream == nullptr) return INVALID_HANDLE;
-  const bool grid = gx > 0 && gx <= 2147483647u && gy > 0 && gy <= 65535 && gz > 0 && gz <= 65535;
-  const bool threads = bx > 0 && by > 0 && bz > 0 && (uint64_t)bx * by * bz <= 1024;
-  if (!grid || !threads || shared > 49152 || parameters == nullptr || extra != nullptr) return INVALID_VALUE;
-  const Function function = *(Function*)handle;
-  if (function.size > 4096) return INVALID_VALUE;
-  // Arguments are copied now, as the driver does.
-  auto arguments = std::make_shared<std::vector<char>>((char*)parameters[0], (char*)parameters[0] + function.size);
-  stream->push([=] {
-    const unsigned blocks = gx * gy * gz;
-    for (unsigned i = 0; i < blocks; i++) {
-      const unsigned b = shuffled(i, blocks);
-      runBlock(function, arguments->data(), {b % gx, b / gx % gy, b / (gx * gy)}, {gx, gy, gz}, {bx, by, bz});
-    }
-  });
+  if (stream == nullptr) return INVALID_HANDLE;
+  std::shared_ptr<Launch> launch;
+  if (const int error = launchOf(handle, {gx, gy, gz}, {bx, by, bz}, shared, parameters, extra, launch)) return error;
+  if (launch != nullptr) stream->push([launch] { runGrid(*launch); });
   return OK;
 }

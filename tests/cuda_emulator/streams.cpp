@@ -35,6 +35,12 @@ API int cuemuFail(const char* name, int nth, int code) {
   return calls[name];
 }
 
+// How often a function was called so far.
+API int cuemuCalls(const char* name) {
+  std::lock_guard<std::mutex> lock(globalMutex);
+  return calls[name];
+}
+
 // ---- handles
 static std::map<std::string, std::set<void*>> handles;
 void* born(const char* kind, void* handle) {
@@ -54,7 +60,7 @@ long liveCount(const std::string& kind) {
   std::lock_guard<std::mutex> lock(globalMutex);
   return (long)handles[kind].size();
 }
-// How many of a kind were not given back: memory, host, stream, event, module, context, cublas, program.
+// How many of a kind were not given back: stream, event, module, context, cublas, program, graph, graphExec.
 API int cuemuLive(const char* kind) { return (int)liveCount(kind); }
 
 // ---- streams
@@ -83,6 +89,7 @@ Stream::~Stream() {
   if (thread.joinable()) thread.join();
 }
 void Stream::push(Work work) {
+  if (capture != nullptr) return record(*capture, std::move(work));
   { std::lock_guard<std::mutex> lock(mutex); queue.push_back(std::move(work)); issued++; }
   changed.notify_all();
 }
@@ -168,6 +175,12 @@ API int cuGetErrorName(int code, const char** name) {
     case NOT_READY: *name = "CUDA_ERROR_NOT_READY"; break;
     case ILLEGAL_ADDRESS: *name = "CUDA_ERROR_ILLEGAL_ADDRESS"; break;
     case LAUNCH_FAILED: *name = "CUDA_ERROR_LAUNCH_FAILED"; break;
+    case ILLEGAL_STATE: *name = "CUDA_ERROR_ILLEGAL_STATE"; break;
+    case NOT_SUPPORTED: *name = "CUDA_ERROR_NOT_SUPPORTED"; break;
+    case CAPTURE_UNSUPPORTED: *name = "CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED"; break;
+    case CAPTURE_INVALIDATED: *name = "CUDA_ERROR_STREAM_CAPTURE_INVALIDATED"; break;
+    case CAPTURED_EVENT: *name = "CUDA_ERROR_CAPTURED_EVENT"; break;
+    case GRAPH_UPDATE_FAILURE: *name = "CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE"; break;
     default: *name = "CUDA_ERROR_UNKNOWN";
   }
   return OK;
@@ -190,6 +203,7 @@ API int cuStreamSynchronize(void* handle) {
   CALL("cuStreamSynchronize");
   Stream* stream = streamOf(handle);
   if (stream == nullptr) return INVALID_HANDLE;
+  if (const int error = captureForbids(stream)) return error;
   stream->wait();
   return stickyError;
 }
@@ -207,6 +221,8 @@ API int cuEventRecord(void* handle, void* where) {
   if (!lives("event", handle) || stream == nullptr) return INVALID_HANDLE;
   Event* event = (Event*)handle;
   if (event->context != stream->context) return INVALID_HANDLE;
+  event->captured = stream->capture;
+  if (stream->capture != nullptr) return OK;
   event->stream = stream;
   stream->push([time = event->time] {
     *time = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -218,6 +234,7 @@ API int cuEventQuery(void* handle) {
   CALL("cuEventQuery");
   if (!lives("event", handle)) return INVALID_HANDLE;
   Event* event = (Event*)handle;
+  if (event->captured != nullptr) return CAPTURED_EVENT;
   if (event->stream != nullptr && !event->stream->idle(event->at)) return NOT_READY;
   return stickyError;
 }
@@ -225,6 +242,7 @@ API int cuEventSynchronize(void* handle) {
   CALL("cuEventSynchronize");
   if (!lives("event", handle)) return INVALID_HANDLE;
   Event* event = (Event*)handle;
+  if (event->captured != nullptr) return CAPTURED_EVENT;
   if (event->stream != nullptr) event->stream->wait(event->at);
   return stickyError;
 }

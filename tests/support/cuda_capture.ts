@@ -77,6 +77,16 @@ class CaptureDevice implements RoutineHost {
     return new CudaBuffer(this, this.#memory, { address: BASE, byteLength });
   }
 
+  reserve(byteLength: number): CudaBuffer {
+    return this.allocate(byteLength);
+  }
+
+  stage(bytes: Uint8Array): CudaBuffer {
+    return this.allocate(bytes.byteLength);
+  }
+
+  enqueue(): void {}
+
   /** The block that stands for one of the CPU's. */
   blockOf(buffer: Buffer): CudaBuffer {
     let block = this.#blocks.get(buffer);
