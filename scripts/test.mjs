@@ -1,7 +1,7 @@
 // Runs tests/*_test.ts in Deno, Bun and Node, each file in a process of its own, and ends with `N passed, N failed`.
 //   node scripts/test.mjs [--runtimes=deno,bun,node] [--embedded[=node]] [--checks] [--jobs=2] [file or word…]
 // --embedded hides the compiler and the native libraries in all runs; --embedded=node adds such a run in one runtime.
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { runChecks } from "./check.mjs";
@@ -54,9 +54,13 @@ async function runPass({ runtime, hidden }) {
     return fail(label);
   }
   console.log(`\n${label} (${found.version}), ${files.length} files`);
-  const out = mkdtempSync(join(tmpdir(), "tnp-test-"));
+  const out = mkdtempSync(join(tmpdir(), "tnp-test-")), temporary = join(out, "tmp");
+  mkdirSync(temporary);
+  const remove = () => rmSync(out, { recursive: true, force: true });
+  process.on("exit", remove);
   // Two processes share the cores, so waiting threads must not spin.
-  const env = childEnv({ OMP_WAIT_POLICY: "passive", ...(hidden ? embeddedEnv : {}) });
+  // What a test that was ended leaves behind goes with the folder.
+  const env = childEnv({ OMP_WAIT_POLICY: "passive", TMPDIR: temporary, ...(hidden ? embeddedEnv : {}) });
   const sum = { passed: 0, failed: 0 };
   await mapLimit(files, jobs, async (file) => {
     const report = join(out, `${basename(file)}.xml`);
@@ -76,7 +80,8 @@ async function runPass({ runtime, hidden }) {
     total.skipped += counts.skipped;
     for (const name of names) fail(`${label}: ${file}: ${name}`);
   });
-  rmSync(out, { recursive: true, force: true });
+  remove();
+  process.off("exit", remove);
   console.log(`${label}: ${sum.passed} of ${sum.passed + sum.failed} passed`);
 }
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { describe, test } from "node:test";
 import { type NDArray, tnp } from "../mod.ts";
 import { context } from "../src/core/trace.ts";
+import { describe, test } from "./support/suite.ts";
 
 const close = (a: NDArray, b: NDArray | number | number[]): void => {
   const expected = tnp.asarray(b);

@@ -82,6 +82,7 @@ export class CudaMemory {
   /** Called with the error of a block that could not be given back. */
   readonly #failed: (error: NativeError) => void;
   readonly #collected: FinalizationRegistry<Block>;
+  readonly #blocks = new Set<Block>();
   /** Whether the stream is gone: blocks that are given back, or collected, afterwards went with the device. */
   #closed = false;
   #live = 0;
@@ -109,6 +110,7 @@ export class CudaMemory {
   allocate(byteLength: number): CudaBuffer {
     const address = byteLength === 0 ? 0 : this.#take(byteLength);
     const block = { address, byteLength };
+    this.#blocks.add(block);
     const buffer = new CudaBuffer(this.#device, this, block);
     this.#live += byteLength;
     this.#count++;
@@ -140,8 +142,9 @@ export class CudaMemory {
     }
   }
 
-  /** Gives what is not in use back for the last time. */
+  /** Gives everything back, what is in use as well: arrays that are let go later give back nothing. */
   close(): void {
+    for (const block of this.#blocks) this.#giveBack(block);
     this.#closed = true;
     this.trim();
   }
@@ -186,7 +189,9 @@ export class CudaMemory {
   }
 
   #giveBack(block: Block): void {
+    if (this.#closed) return;
     const { address, byteLength } = block;
+    this.#blocks.delete(block);
     this.#live -= byteLength;
     this.#count--;
     if (address === 0) return;

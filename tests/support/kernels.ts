@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { addressOf, native } from "../../ffi/mem.ts";
 import { available, openFile } from "../../ffi/open.ts";
+import { runtime } from "../../ffi/runtime.ts";
 import { dtypes, type ScalarType, type TypedArray, typedArrays } from "../../src/base/dtype.ts";
 import { cFlags, renderC } from "../../kernels/c.ts";
 import { type Expr, ExprBuilder } from "../../kernels/expr.ts";
@@ -124,7 +125,10 @@ function scratch(): string {
     path = mkdtempSync(join(tmpdir(), "tnp-kernels-"));
     folder.set("path", path);
     const made = path;
-    globalThis.process?.on("exit", () => rmSync(made, { recursive: true, force: true }));
+    const remove = () => rmSync(made, { recursive: true, force: true });
+    // Deno's test runner tells the end of a module in its own way.
+    if (runtime.name === "deno") globalThis.addEventListener("unload", remove);
+    else globalThis.process?.on("exit", remove);
   }
   return path;
 }
@@ -177,4 +181,25 @@ export function runC(k: Kernel, run: Run): void {
     else ints[layout.scalars + i] = BigInt(v);
   });
   library.symbols.tnp_kernel(native(addressOf(floats)));
+}
+
+/** Something that runs kernels. */
+export interface Engine {
+  readonly name: string;
+  readonly kind: "js" | "c" | "cuda";
+  readonly run: (k: Kernel, run: Run) => void;
+}
+
+let only: Engine | null = null;
+
+/** Makes all tests registered from now on run on one engine. */
+export function useEngine(engine: Engine): void {
+  only = engine;
+}
+
+/** The engines that tests of kernels run on. */
+export function engines(): readonly Engine[] {
+  if (only !== null) return [only];
+  const js: Engine = { name: "JavaScript", kind: "js", run: runJs };
+  return native64 ? [js, { name: "C", kind: "c", run: runC }] : [js];
 }
