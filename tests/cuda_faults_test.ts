@@ -26,7 +26,13 @@ function functions(): string[] {
 }
 
 /** They give texts, and no status. */
-const texts = new Set(["cuGetErrorName", "cuGetErrorString", "nvrtcGetErrorString", "cublasGetStatusString", "cublasLtGetStatusString"]);
+const texts = new Set([
+  "cuGetErrorName",
+  "cuGetErrorString",
+  "nvrtcGetErrorString",
+  "cublasGetStatusString",
+  "cublasLtGetStatusString",
+]);
 
 test("cuda: calls that fail surface as their errors or are mended, and the next computation is right", async () => {
   if (emulatorPath === null) return assert.ok(realGpu || process.env["TNP_CUDA"] === "none");
@@ -34,10 +40,13 @@ test("cuda: calls that fail surface as their errors or are mended, and the next 
   assert.ok(names.length > 50, names.join());
   const called = new Set<string>(), problems: string[] = [];
   let faults = 0, surfaced = 0;
-  const ways = [{}, { CUEMU_NO_POOLS: "1", CUEMU_DEVICES: "2", CUDA_FAULTS: "2" }, { TNP_CUBLASLT: "none", CUDA_FAULTS: "2" }, {
-    CUEMU_DEVICES: "2",
-    CUDA_FAULTS: "2",
-  }];
+  const more = { CUDA_FAULTS: "2" };
+  const ways = each === 2 ? [{}] : [
+    {},
+    { CUEMU_DEVICES: "2", ...more },
+    { CUEMU_DEVICES: "2", CUEMU_NO_POOLS: "1", ...more },
+    { TNP_CUBLASLT: "none", ...more },
+  ];
   for (const way of ways) {
     const cache = mkdtempSync(join(tmpdir(), "tnp-faults-"));
     try {
@@ -58,7 +67,7 @@ test("cuda: calls that fail surface as their errors or are mended, and the next 
     }
   }
   assert.deepEqual(problems, [], `${faults} faults`);
-  assert.deepEqual(names.filter((name) => !called.has(name)), [], "these are never called");
+  if (each > 2) assert.deepEqual(names.filter((name) => !called.has(name)), [], "these are never called");
   assert.ok(faults >= (each > 2 ? 200 : 90) && surfaced >= faults * 0.8, `${surfaced} of ${faults} surfaced`);
   console.log(`${faults} faults, ${surfaced} surfaced, ${faults - surfaced} mended`);
 });
