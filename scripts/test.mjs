@@ -3,7 +3,7 @@
 // --embedded hides the compiler and the native libraries in all runs; --embedded=node adds such a run in one runtime.
 // --clang=node adds a run of the tests of compiled C with clang, where it is installed.
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { runChecks } from "./check.mjs";
@@ -65,9 +65,13 @@ async function runPass({ runtime, kind }) {
     return fail(label);
   }
   console.log(`\n${label} (${found.version}), ${chosen.length} files`);
-  const out = mkdtempSync(join(tmpdir(), "tnp-test-"));
+  const out = mkdtempSync(join(tmpdir(), "tnp-test-")), temporary = join(out, "tmp");
+  mkdirSync(temporary);
+  const remove = () => rmSync(out, { recursive: true, force: true });
+  process.on("exit", remove);
   // Two processes share the cores, so waiting threads must not spin.
-  const env = childEnv({ OMP_WAIT_POLICY: "passive", ...environments[kind] });
+  // What a test that was ended leaves behind goes with the folder.
+  const env = childEnv({ OMP_WAIT_POLICY: "passive", TMPDIR: temporary, ...environments[kind] });
   const sum = { passed: 0, failed: 0 };
   await mapLimit(chosen, jobs, async (file) => {
     const report = join(out, `${basename(file)}.xml`);
@@ -87,7 +91,8 @@ async function runPass({ runtime, kind }) {
     total.skipped += counts.skipped;
     for (const name of names) fail(`${label}: ${file}: ${name}`);
   });
-  rmSync(out, { recursive: true, force: true });
+  remove();
+  process.off("exit", remove);
   console.log(`${label}: ${sum.passed} of ${sum.passed + sum.failed} passed`);
 }
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { describe, test } from "node:test";
 import { type NDArray, tnp } from "../mod.ts";
 import { context } from "../src/core/trace.ts";
 import { oneByOne } from "./support/examples.ts";
+import { describe, test } from "./support/suite.ts";
 
 const close = (a: NDArray, b: NDArray | number | number[]): void => {
   const expected = tnp.asarray(b);

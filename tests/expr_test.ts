@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { describe, test } from "node:test";
 import { tnp } from "../mod.ts";
 import { parse, type Subscript, type Tree } from "../src/numpy/expr_parser.ts";
+import { describe, test } from "./support/suite.ts";
 
 /** A tree with all its parentheses. */
 function show(t: Tree | Subscript): string {

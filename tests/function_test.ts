@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { describe, test } from "node:test";
 import { type NDArray, tnp } from "../mod.ts";
 import { context } from "../src/core/trace.ts";
+import { describe, test } from "./support/suite.ts";
 
 const f32 = (values: number[]): NDArray => tnp.asarray(values, { dtype: "float32" });
 

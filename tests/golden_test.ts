@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
-import { describe, test } from "node:test";
 import { readPart } from "./golden/read.ts";
 import { check, skips } from "./golden/run.ts";
+import { describe, test } from "./support/suite.ts";
 
 for (
   const part of [

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { describe, test } from "node:test";
 import { type NDArray, tnp } from "../mod.ts";
+import { describe, test } from "./support/suite.ts";
 import { binaries, reductions, unaries } from "./tables/ops.ts";
 
 type F = (...xs: NDArray[]) => NDArray;

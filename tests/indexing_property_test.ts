@@ -1,11 +1,11 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
-import { describe, test } from "node:test";
 import fc from "fast-check";
 import type { Index } from "../src/array.ts";
 import { sizeOf } from "../src/base/shape.ts";
 import { tnp } from "../mod.ts";
 import { type GoldenRecord, readInputs, readPart, type Written } from "./golden/read.ts";
+import { describe, test } from "./support/suite.ts";
 import { type Entry, type Indices, isIndices, select, sliceRange } from "./tables/index_model.ts";
 
 const bound = fc.oneof(fc.constant(""), fc.integer({ min: -7, max: 7 }).map(String));

@@ -1,11 +1,11 @@
-/** Every operation of every dtype against real NumPy: in JavaScript, and in C within what its functions promise. */
+/** Every operation of every dtype against real NumPy, in all engines: in native ones within what their functions promise. */
 import { strict as assert } from "node:assert";
 import { Buffer } from "node:buffer";
 import { readFileSync } from "node:fs";
-import { test } from "node:test";
 import { dtypes, type ScalarType, type TypedArray, typedArrays } from "../src/base/dtype.ts";
 import type { BinaryOp, Expr, UnaryOp } from "../kernels/expr.ts";
-import { b, kernel, load, memory, native64, operand, output, runC, runJs } from "./support/kernels.ts";
+import { b, type Engine, engines, kernel, load, memory, operand, output } from "./support/kernels.ts";
+import { test } from "./support/suite.ts";
 
 interface Entry {
   readonly x: string;
@@ -114,7 +114,7 @@ for (const dtype of Object.keys(golden) as ScalarType[]) {
     outputs: cases.map((c) => output(c.expr.dtype)),
     comment: `every operation of ${dtype}`,
   });
-  const check = (engine: "js" | "c", run: typeof runJs) => {
+  const check = (engine: string, run: Engine["run"]) => {
     const got = cases.map((c) => memory(c.expr.dtype, x.length));
     run(k, {
       sizes: [x.length],
@@ -142,8 +142,7 @@ for (const dtype of Object.keys(golden) as ScalarType[]) {
     });
     assert.deepEqual(wrong, []);
   };
-  test(`kernels: operations of ${dtype} in JavaScript are NumPy's`, () => check("js", runJs));
-  if (native64) {
-    test(`kernels: operations of ${dtype} in C are NumPy's`, () => check("c", runC));
+  for (const { name, run } of engines()) {
+    test(`kernels: operations of ${dtype} in ${name} are NumPy's`, () => check(name, run));
   }
 }

@@ -1,6 +1,5 @@
 /** Loops of kernels: layouts, reductions, scans, gathers, scatters, in JavaScript and in C. */
 import { strict as assert } from "node:assert";
-import { test } from "node:test";
 import type { ScalarType, TypedArray } from "../src/base/dtype.ts";
 import { renderC } from "../kernels/c.ts";
 import { cost } from "../kernels/cost.ts";
@@ -12,12 +11,12 @@ import { holds, simplify } from "../kernels/simplify.ts";
 import {
   acc,
   b,
+  engines as engineList,
   fill,
   kernel,
   load,
   memory,
   monoid,
-  native64,
   operand,
   output,
   type Run,
@@ -25,12 +24,14 @@ import {
   runJs,
   val,
 } from "./support/kernels.ts";
+import { test } from "./support/suite.ts";
 import { runWasmOrJs } from "./support/wasm.ts";
 
 /** Registers a test for each engine. */
-function engines(name: string, body: (run: (k: Kernel, r: Run) => void, engine: "js" | "c") => void): void {
-  test(`kernels: ${name} in JavaScript`, () => body(runJs, "js"));
-  if (native64) test(`kernels: ${name} in C`, () => body(runC, "c"));
+function engines(name: string, body: (run: (k: Kernel, r: Run) => void, engine: "js" | "c" | "cuda") => void): void {
+  const list = engineList();
+  for (const { name: engine, kind, run } of list) test(`kernels: ${name} in ${engine}`, () => body(run, kind));
+  if (list[0]!.run !== runJs) return;
   test(`kernels: ${name} in WebAssembly, or else in JavaScript`, () => body(runWasmOrJs, "js"));
 }
 
@@ -218,7 +219,7 @@ engines("reductions of every length", (run, engine) => {
   }
 });
 
-engines("float64 sums keep the precision of a pairwise sum", (run) => {
+engines("float64 sums keep the precision of a pairwise sum", (run, engine) => {
   const n = 1000003, x = fill("float64", new Float64Array(n).fill(0.1)), y = memory("float64", 1);
   const k = kernel({
     kind: "reduce",
@@ -230,7 +231,8 @@ engines("float64 sums keep the precision of a pairwise sum", (run) => {
   });
   run(k, { sizes: [n], operands: [{ data: x, strides: [1] }], outputs: [{ data: y, strides: [0] }] });
   // The double nearest to 1000003 times the double nearest to 0.1.
-  assert.ok(Math.abs(Number(y[0]) - n * 0.1) <= 2e-11, `got ${y[0]}`);
+  // Threads of a GPU sum some numbers each before pairs are made.
+  assert.ok(Math.abs(Number(y[0]) - n * 0.1) <= (engine === "cuda" ? 6e-11 : 2e-11), `got ${y[0]}`);
 });
 
 engines("float32 sums of a million ones and tenths", (run) => {
@@ -410,7 +412,7 @@ engines("argmax takes the first of the largest, and NaN", (run) => {
   assert.equal(first[0], BigInt(best));
 });
 
-engines("scans", (run) => {
+engines("scans", (run, engine) => {
   const x = fill("float32", numbers(600)), y = memory("float32", 600);
   const scan = (m: Monoid) =>
     kernel({
@@ -432,7 +434,9 @@ engines("scans", (run) => {
       let a = Number(m.init[0]);
       for (let i = 0; i < 100; i++) {
         a = Math.fround(of(a, Number(x[r * 100 + i])));
-        assert.equal(y[r * 100 + i], a, name);
+        // Threads of a GPU scan parts, so roundings differ.
+        const got = Number(y[r * 100 + i]), close = engine === "cuda" && Math.abs(got - a) <= 2e-6 * (1 + Math.abs(a));
+        if (!close) assert.equal(got, a, name);
       }
     }
   }

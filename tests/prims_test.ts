@@ -1,19 +1,19 @@
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
 import { readFileSync } from "node:fs";
-import { describe, test } from "node:test";
 import { type DType, dtypeInfo, isComplex, typedArrays } from "../src/base/dtype.ts";
 import { sizeOf } from "../src/base/shape.ts";
 import * as op from "../src/core/ops.ts";
 import type { BatchArg, Primitive } from "../src/core/primitive.ts";
 import { type PrimitiveName, prims } from "../src/core/registry.ts";
 import { bind, context, type Node, type Recorder } from "../src/core/trace.ts";
-import { getDevice } from "../src/device/registry.ts";
+import { currentDevice, getDevice } from "../src/device/registry.ts";
 import { primitiveNames, primitives } from "../src/prims/mod.ts";
 import { evaluate, fromBytes, readBytes } from "../src/transform/evaluate.ts";
+import { describe, test } from "./support/suite.ts";
 import { type InputSpec, type PrimCase, primCases } from "./tables/prims.ts";
 
-const cpu = getDevice("CPU:0");
+const device = currentDevice();
 
 /** A small generator of numbers in [0, 1), so that a failure is the same every time. */
 function generator(seed: number): () => number {
@@ -36,7 +36,7 @@ function node(values: readonly number[], shape: readonly number[], dtype: DType 
     if (array instanceof BigInt64Array || array instanceof BigUint64Array) array[i] = BigInt(values[i]!);
     else array[i] = values[i]!;
   }
-  return fromBytes(new Uint8Array(array.buffer), shape, dtype, cpu);
+  return fromBytes(new Uint8Array(array.buffer), shape, dtype, device);
 }
 
 /** The numbers of a node; complex ones interleaved, 64-bit integers as numbers. */
@@ -229,7 +229,7 @@ describe("infer", () => {
       name: "ShapeError",
       message: "matmul: got shapes [2, 3] and [2, 3], expected [..., m, k] and [..., k, n]",
     }],
-    ["a fraction as an integer", () => op.scalar(1.5, "int32", cpu), {
+    ["a fraction as an integer", () => op.scalar(1.5, "int32", device), {
       name: "TypeError",
       message: "scalar: got 1.5 for dtype int32, expected an integer",
     }],
@@ -266,8 +266,8 @@ describe("values", () => {
     ["negative steps", () => op.slice(node([0, 1, 2, 3, 4], [5]), [4], [3], [-2]), [4, 2, 0]],
     ["pad", () => op.pad(node([1, 2], [2]), [5], [4], [-3]), [0, 2, 0, 0, 1]],
     ["concatenate", () => op.concatenate([node([1, 2], [2, 1]), node([3, 4, 5, 6], [2, 2])], 1), [1, 3, 4, 2, 5, 6]],
-    ["iota", () => op.iota([2, 3], 0, "int64", cpu), [0, 0, 0, 1, 1, 1]],
-    ["complex scalar", () => op.scalar({ re: 1, im: -2 }, "complex128", cpu), [1, -2]],
+    ["iota", () => op.iota([2, 3], 0, "int64", device), [0, 0, 0, 1, 1, 1]],
+    ["complex scalar", () => op.scalar({ re: 1, im: -2 }, "complex128", device), [1, -2]],
     ["complex product", () => op.mul(node([1, 2], [1], "complex128"), node([3, -1], [1], "complex128")), [5, 5]],
     ["sum over outer and inner axes", () => op.sum(node([1, 2, 3, 4, 5, 6, 7, 8], [2, 2, 2]), [0, 2]), [14, 22]],
     ["complex prod", () => op.prod(node([1, 2, 3, -1], [2], "complex128"), [0]), [5, 5]],
@@ -348,7 +348,9 @@ describe("values", () => {
       () => op.where(node([1, 0], [2], "bool"), node([1, 2], [1], "complex64"), node([3, 4], [1], "complex64")),
       [1, 2, 3, 4],
     ],
-    ["half sum accumulates in float32", () => op.sum(op.broadcast(op.scalar(1, "float16", cpu), [4096]), [0]), [4096]],
+    ["half sum accumulates in float32", () => op.sum(op.broadcast(op.scalar(1, "float16", device), [4096]), [0]), [
+      4096,
+    ]],
   ];
   for (const [what, fn, want] of expected) test(what, () => assertClose(read(fn()), want, 0, what));
 });
@@ -407,17 +409,17 @@ describe("gradients at the edges", () => {
       return g === null || g === undefined ? [] : read(g);
     });
   const edges: [string, (x: Node) => Node, readonly number[], readonly number[]][] = [
-    ["x^2 at 0", (x) => op.pow(x, op.scalar(2, "float64", cpu)), [0, -3], [0, -6]],
-    ["x^1 at 0", (x) => op.pow(x, op.scalar(1, "float64", cpu)), [0], [1]],
-    ["x^0 at 0", (x) => op.pow(x, op.scalar(0, "float64", cpu)), [0, 2], [0, 0]],
-    ["0^y", (y) => op.pow(op.scalar(0, "float64", cpu), y), [0, 2], [0, 0]],
-    ["hypot at 0", (x) => op.hypot(x, op.scalar(0, "float64", cpu)), [0], [0]],
+    ["x^2 at 0", (x) => op.pow(x, op.scalar(2, "float64", device)), [0, -3], [0, -6]],
+    ["x^1 at 0", (x) => op.pow(x, op.scalar(1, "float64", device)), [0], [1]],
+    ["x^0 at 0", (x) => op.pow(x, op.scalar(0, "float64", device)), [0, 2], [0, 0]],
+    ["0^y", (y) => op.pow(op.scalar(0, "float64", device), y), [0, 2], [0, 0]],
+    ["hypot at 0", (x) => op.hypot(x, op.scalar(0, "float64", device)), [0], [0]],
     ["abs at 0", (x) => op.abs(x), [0, -2], [0, -1]],
     ["prod with one zero", (x) => op.prod(x, [0]), [2, 0, 3], [0, 6, 0]],
     ["prod with two zeros", (x) => op.prod(x, [0]), [0, 0, 3], [0, 0, 0]],
     ["cumprod with a zero", (x) => op.cumprod(x, 0), [2, 0, 3], [1, 8, 0]],
     ["max of equals", (x) => op.max(x, [0]), [1, 3, 3], [0, 0.5, 0.5]],
-    ["maximum against a constant", (x) => op.maximum(x, op.scalar(0, "float64", cpu)), [-1, 0, 2], [0, 0, 1]],
+    ["maximum against a constant", (x) => op.maximum(x, op.scalar(0, "float64", device)), [-1, 0, 2], [0, 0, 1]],
     ["stop_gradient", (x) => op.mul(x, op.stop_gradient(x)), [3], [3]],
     ["sort", (x) => op.mul(op.sort(x), node([1, 2, 3], [3])), [5, 1, 3], [3, 1, 2]],
     ["set keeps the last update", (u) => op.scatter(node([0, 0], [2]), u, [node([1, 1], [2], "int64")], [0], "set"), [
@@ -510,7 +512,7 @@ test("leaves have nothing to map over", () => {
 });
 
 test("a placeholder has no value", () => {
-  const x = op.placeholder({ shape: [2], dtype: "float32" }, cpu);
+  const x = op.placeholder({ shape: [2], dtype: "float32" }, device);
   assert.ok(x.symbolic);
   assert.throws(() => evaluate([op.neg(x)]), { name: "TracerError" });
 });

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { describe, test } from "node:test";
 import { type NDArray, tnp } from "../mod.ts";
 import { nodeOf } from "../src/array.ts";
 import { context } from "../src/core/trace.ts";
+import { describe, test } from "./support/suite.ts";
 
 const list = (x: NDArray | null): unknown => x === null ? null : x.toArray();
 const cube = (x: NDArray): NDArray => tnp.multiply(tnp.multiply(x, x), x);

@@ -96,6 +96,7 @@ export class CudaMemory {
   /** Called with the error of a block that could not be given back. */
   readonly #failed: (error: NativeError) => void;
   readonly #collected: FinalizationRegistry<Block>;
+  readonly #blocks = new Set<Block>();
   /** Whether the stream is gone: blocks that are given back, or collected, afterwards went with the device. */
   #closed = false;
   /** Called before the memory is trimmed: gives back what is kept for speed alone. */
@@ -131,6 +132,7 @@ export class CudaMemory {
     if (kept !== undefined) this.#claimed -= byteLength;
     const address = kept ?? (byteLength === 0 ? 0 : this.#take(byteLength));
     const block = { address, byteLength, home };
+    this.#blocks.add(block);
     const buffer = new CudaBuffer(this.#device, this, block);
     this.#live += byteLength;
     this.#count++;
@@ -177,8 +179,9 @@ export class CudaMemory {
     }
   }
 
-  /** Gives what is not in use back for the last time. */
+  /** Gives everything back, what is in use as well: arrays that are let go later give back nothing. */
   close(): void {
+    for (const block of this.#blocks) this.#giveBack(block);
     this.#closed = true;
     this.trim();
   }
@@ -224,12 +227,13 @@ export class CudaMemory {
   }
 
   #giveBack(block: Block): void {
+    if (this.#closed) return;
     const { address, byteLength, home } = block;
+    this.#blocks.delete(block);
     this.#live -= byteLength;
     this.#count--;
     if (address === 0) return;
     block.address = 0;
-    if (this.#closed) return;
     if (home?.keep(address, byteLength) === true) this.#claimed += byteLength;
     else this.#recycle(address, byteLength);
   }

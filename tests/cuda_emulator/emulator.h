@@ -1,10 +1,12 @@
 // What the parts of the emulator share. It exports the functions of the CUDA driver, NVRTC and cuBLAS that the project calls, and
 // runs them on the CPU:
 //   - each stream is a thread, or with CUEMU_MODE=lazy nothing runs until something waits: work that was not waited for shows;
-//   - the order of blocks and threads is shuffled by CUEMU_SEED;
-//   - fresh and freed memory is NaN; writing past the end of an allocation fails the next wait; handles and pointers are checked;
+//   - the order of blocks, warps and threads is shuffled by CUEMU_SEED;
+//   - fresh, freed and shared memory is NaN; each access of a kernel is checked for its address and alignment, each call for its
+//     handles, pointers and limits; an error of a kernel is told by every later call, until the context is released;
 //   - cuemuFail makes the nth call of a function fail; cuemuLive counts what was not given back, cuemuCalls how often a function was called.
 #pragma once
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <cstdio>
@@ -23,14 +25,16 @@
 #define API extern "C" __attribute__((visibility("default")))
 // The first line of every function: fails where a test wants it to.
 #define CALL(name) if (const int fault = faultOf(name)) return fault
-// A function that needs a current context.
-#define CONTEXT if (currentContext == nullptr) return INVALID_CONTEXT
+// A function that needs a current context, and a device that is not lost.
+#define CONTEXT if (currentContext == nullptr) return INVALID_CONTEXT; if (stickyError != 0) return stickyError
+// One that gives a handle back: it does so on a lost device too. Memory comes back with the context.
+#define RELEASES if (currentContext == nullptr) return INVALID_CONTEXT
 
 enum Status {
   OK = 0, INVALID_VALUE = 1, OUT_OF_MEMORY = 2, NOT_INITIALIZED = 3, NO_DEVICE = 100, INVALID_DEVICE = 101, INVALID_IMAGE = 200,
-  INVALID_CONTEXT = 201, INVALID_HANDLE = 400, NOT_FOUND = 500, NOT_READY = 600, ILLEGAL_ADDRESS = 700, LAUNCH_FAILED = 719,
-  ILLEGAL_STATE = 401, NOT_SUPPORTED = 801, CAPTURE_UNSUPPORTED = 900, CAPTURE_INVALIDATED = 901, CAPTURED_EVENT = 907,
-  GRAPH_UPDATE_FAILURE = 910,
+  INVALID_CONTEXT = 201, INVALID_HANDLE = 400, ILLEGAL_STATE = 401, NOT_FOUND = 500, NOT_READY = 600, ILLEGAL_ADDRESS = 700,
+  OUT_OF_RESOURCES = 701, LAUNCH_TIMEOUT = 702, ILLEGAL_INSTRUCTION = 715, MISALIGNED_ADDRESS = 716, LAUNCH_FAILED = 719,
+  NOT_SUPPORTED = 801, CAPTURE_UNSUPPORTED = 900, CAPTURE_INVALIDATED = 901, CAPTURED_EVENT = 907, GRAPH_UPDATE_FAILURE = 910,
 };
 
 using Pointer = uint64_t;
@@ -68,8 +72,8 @@ struct Event {
 
 extern std::mutex globalMutex;
 extern thread_local void* currentContext;
-// An error of work that ran; every later wait tells it.
-extern int stickyError;
+// The error that made the device unusable; every later call tells it.
+extern std::atomic<int> stickyError;
 bool isLazy();
 unsigned seed();
 int faultOf(const char* name);
@@ -85,6 +89,6 @@ int captureForbids(Stream* stream);
 void* born(const char* kind, void* handle);
 bool lives(const char* kind, void* handle);
 void died(const char* kind, void* handle);
+// Gives back the memory of a device that is lost.
+void freeAll(void* context);
 long liveCount(const std::string& kind);
-std::string readFile(const std::string& path);
-inline std::string temporaryFolder() { const char* folder = getenv("TMPDIR"); return folder ? folder : "/tmp"; }

@@ -180,7 +180,7 @@ static void runGraph(const Graph& graph) {
   std::vector<bool> done(count);
   for (size_t left = count; left > 0; left--) {
     for (size_t i = 0; i < count; i++) {
-      const size_t at = shuffled((unsigned)i, (unsigned)count);
+      const size_t at = (i + seed()) % count;
       const GraphNode& node = *graph.nodes[at];
       bool ready = !done[at];
       for (const size_t before : node.after) ready = ready && done[before];

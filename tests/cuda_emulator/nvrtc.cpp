@@ -1,21 +1,11 @@
-// NVRTC by g++: the source with device.h before it and wrappers behind it becomes a shared library.
-#include <regex>
+// NVRTC: what it gives is no machine code but the name of a source, whose kernels are compiled by g++; see library.cpp.
 
 struct Program { std::string source, log, code; };
-
-std::string readFile(const std::string& path) {
-  std::string text;
-  if (FILE* file = fopen(path.c_str(), "rb")) {
-    char part[65536];
-    for (size_t n; (n = fread(part, 1, sizeof part, file)) > 0;) text.append(part, n);
-    fclose(file);
-  }
-  return text;
-}
+static const std::string MAGIC = "emulated ";
 
 enum { NVRTC_OUT_OF_MEMORY = 1, NVRTC_INVALID_PROGRAM = 4, NVRTC_INVALID_OPTION = 5, NVRTC_COMPILATION = 6, NVRTC_INTERNAL = 11 };
 
-API int nvrtcVersion(int* major, int* minor) { CALL("nvrtcVersion"); *major = 0; *minor = 1; return 0; }
+API int nvrtcVersion(int* major, int* minor) { CALL("nvrtcVersion"); *major = 0; *minor = 2; return 0; }
 API const char* nvrtcGetErrorString(int code) {
   return code == 0 ? "NVRTC_SUCCESS" : code == NVRTC_COMPILATION ? "NVRTC_ERROR_COMPILATION" : "NVRTC_ERROR_INTERNAL_ERROR";
 }
@@ -49,31 +39,11 @@ API int nvrtcCompileProgram(void* handle, int count, const char** options) {
   bool architecture = false;
   for (int i = 0; i < count; i++) architecture |= strncmp(options[i], "--gpu-architecture=", 19) == 0;
   if (!architecture) return NVRTC_INVALID_OPTION;
-  std::string folder = temporaryFolder() + "/emulated-XXXXXX";
-  if (mkdtemp(folder.data()) == nullptr) return NVRTC_INTERNAL;
-  const bool waits = std::regex_search(program->source, std::regex("__syncthreads|__syncwarp|_sync\\s*\\("));
-  std::string wrappers = std::string("\nthread_local emulated::State* emulated::state;\n#define EXPORT extern \"C\" __attribute__((visibility(\"default\")))\n") +
-    "EXPORT void emulated_enter(emulated::State* s) { emulated::state = s; }\nEXPORT const bool emulated_waits = " + (waits ? "true" : "false") + ";\n";
-  const std::regex kernel(R"(__global__\s+void\s+(?:__launch_bounds__\s*\([^)]*\)\s*)?(\w+))");
-  for (std::sregex_iterator it(program->source.begin(), program->source.end(), kernel), end; it != end; ++it) {
-    const std::string name = (*it)[1];
-    wrappers += "EXPORT void emulated_call_" + name + "(const void* block) { emulated::call(" + name + ", block); }\n" +
-      "EXPORT const unsigned long long emulated_size_" + name + " = emulated::sizeOf(" + name + ");\n";
-  }
-  if (FILE* file = fopen((folder + "/k.cpp").c_str(), "w")) {
-    fprintf(file, "#include \"%s/device.h\"\n#line 1 \"kernel.cu\"\n%s%s", EMULATOR_HOME, program->source.c_str(), wrappers.c_str());
-    fclose(file);
-  }
-  const char* compiler = getenv("CUEMU_CXX");
-  const std::string command = std::string(compiler ? compiler : "g++") +
-    " -std=gnu++17 -O1 -w -fPIC -shared -fvisibility=hidden -fno-strict-aliasing -ffp-contract=off -fno-math-errno -nodefaultlibs -o " +
-    folder + "/k.so " + folder + "/k.cpp -lm -lc -lgcc 2>" + folder + "/log";
-  const int status = system(command.c_str());
-  program->log = readFile(folder + "/log");
-  if (status == 0) program->code = readFile(folder + "/k.so");
-  for (const char* name : {"/k.cpp", "/k.so", "/log"}) unlink((folder + name).c_str());
-  rmdir(folder.c_str());
-  return status == 0 ? 0 : NVRTC_COMPILATION;
+  const Code* code = codeOf(hashOf(program->source), &program->source);
+  program->log = code->log;
+  if (code->failed) return NVRTC_COMPILATION;
+  program->code = MAGIC + code->hash;
+  return 0;
 }
 static Program* programOf(void* handle) { return lives("program", handle) ? (Program*)handle : nullptr; }
 API int nvrtcGetProgramLogSize(void* handle, size_t* size) {
@@ -90,19 +60,19 @@ API int nvrtcGetProgramLog(void* handle, char* text) {
   strcpy(text, program->log.c_str());
   return 0;
 }
-API int nvrtcGetCUBINSize(void* handle, size_t* size) {
-  CALL("nvrtcGetCUBINSize");
+static int codeSize(void* handle, size_t* size) {
   Program* program = programOf(handle);
   if (program == nullptr) return NVRTC_INVALID_PROGRAM;
-  *size = program->code.size();
+  *size = program->code.size() + 1;
   return 0;
 }
-API int nvrtcGetCUBIN(void* handle, char* code) {
-  CALL("nvrtcGetCUBIN");
+static int codeText(void* handle, char* code) {
   Program* program = programOf(handle);
   if (program == nullptr) return NVRTC_INVALID_PROGRAM;
-  memcpy(code, program->code.data(), program->code.size());
+  memcpy(code, program->code.c_str(), program->code.size() + 1);
   return 0;
 }
-API int nvrtcGetPTXSize(void* handle, size_t* size) { CALL("nvrtcGetPTXSize"); return nvrtcGetCUBINSize(handle, size); }
-API int nvrtcGetPTX(void* handle, char* code) { CALL("nvrtcGetPTX"); return nvrtcGetCUBIN(handle, code); }
+API int nvrtcGetCUBINSize(void* handle, size_t* size) { CALL("nvrtcGetCUBINSize"); return codeSize(handle, size); }
+API int nvrtcGetCUBIN(void* handle, char* code) { CALL("nvrtcGetCUBIN"); return codeText(handle, code); }
+API int nvrtcGetPTXSize(void* handle, size_t* size) { CALL("nvrtcGetPTXSize"); return codeSize(handle, size); }
+API int nvrtcGetPTX(void* handle, char* code) { CALL("nvrtcGetPTX"); return codeText(handle, code); }

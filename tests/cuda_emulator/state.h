@@ -1,16 +1,32 @@
-// What a thread of a kernel knows of itself: shared by the emulator and the code it compiles.
+// What a thread of a kernel knows of itself, and how it is found: shared by the emulator and the code it compiles.
 #pragma once
 
 struct Index3 { unsigned x, y, z; };
 namespace emulated {
 struct State {
   Index3 thread, block, blockSize, gridSize;
-  // 0 waits for the block, 1 for the warp.
-  void (*wait)(int kind);
-  unsigned long long (*slots)[2];
-  unsigned parity, linear;
+  // 0 waits for the block, 1 for the lanes in a mask.
+  void (*wait)(int kind, unsigned mask);
+  // What each thread of the block shows to its warp next, and what they showed in the exchange that was.
+  unsigned long long *shows, *shown;
+  unsigned linear;
 };
-extern thread_local State* state;
+extern __thread State* state;
+// A kernel in a compiled library.
+struct Entry {
+  const char *source, *name;
+  void (*call)(const void* block);
+  void (*enter)(State* state);
+  unsigned long long size;
+  bool waits;
+  // Threads of a block at most; 0 where it does not say.
+  unsigned bounds;
+  // Its shared memory; null where it has none.
+  char *shared, *sharedEnd;
+};
+// Kernels take one struct, or nothing.
+constexpr unsigned long long sizeOf(void (*)()) { return 0; }
+inline void call(void (*f)(), const void*) { f(); }
 template <class A> constexpr unsigned long long sizeOf(void (*)(A)) { return sizeof(A); }
 template <class A> void call(void (*f)(A), const void* block) { f(*(const A*)block); }
 }

@@ -3,7 +3,7 @@
 
 std::mutex globalMutex;
 thread_local void* currentContext = nullptr;
-int stickyError = 0;
+std::atomic<int> stickyError{0};
 
 bool isLazy() {
   static const bool lazy = [] { const char* mode = getenv("CUEMU_MODE"); return mode && !strcmp(mode, "lazy"); }();
@@ -25,6 +25,8 @@ int faultOf(const char* name) {
   if (found == faults.end() || --found->second.nth > 0) return 0;
   const int code = found->second.code;
   faults.erase(found);
+  // Errors of the device itself lose it.
+  if (code >= 700 && code < 720 && code != OUT_OF_RESOURCES) stickyError = code;
   return code;
 }
 // Makes the nth call from now on of a function fail with a code; nth 0 takes that back. Tells how often it was called so far.
@@ -60,7 +62,14 @@ long liveCount(const std::string& kind) {
   std::lock_guard<std::mutex> lock(globalMutex);
   return (long)handles[kind].size();
 }
-// How many of a kind were not given back: stream, event, module, context, cublas, program, graph, graphExec.
+// The kinds of handles, one after the other; empty after the last.
+API const char* cuemuKind(int i) {
+  std::lock_guard<std::mutex> lock(globalMutex);
+  auto at = handles.begin();
+  while (i-- > 0 && at != handles.end()) ++at;
+  return at == handles.end() ? "" : at->first.c_str();
+}
+// How many of a kind were not given back.
 API int cuemuLive(const char* kind) { return (int)liveCount(kind); }
 
 // ---- streams
@@ -116,7 +125,7 @@ Stream* streamOf(void* handle) { return lives("stream", handle) ? (Stream*)handl
 
 // ---- devices and contexts
 static bool initialized = false;
-static int contextObjects[16];
+static int contextObjects[16], retained[16];
 int deviceCount() {
   const char* text = getenv("CUEMU_DEVICES");
   return text ? atoi(text) : 1;
@@ -151,9 +160,20 @@ API int cuDevicePrimaryCtxRetain(void** context, int device) {
   CALL("cuDevicePrimaryCtxRetain");
   if (!initialized) return NOT_INITIALIZED;
   *context = born("context", &contextObjects[device]);
+  retained[device]++;
   return OK;
 }
-API int cuDevicePrimaryCtxRelease_v2(int device) { CALL("cuDevicePrimaryCtxRelease_v2"); died("context", &contextObjects[device]); return OK; }
+API int cuDevicePrimaryCtxRelease_v2(int device) {
+  // Where it fails the reference is gone all the same, else a device that is lost later would stay so.
+  const int fault = faultOf("cuDevicePrimaryCtxRelease_v2");
+  if (retained[device] == 0) return INVALID_CONTEXT;
+  if (--retained[device] > 0) return fault;
+  died("context", &contextObjects[device]);
+  // A new context finds the device as it was, and its memory free.
+  if (stickyError != 0) freeAll(&contextObjects[device]);
+  stickyError = 0;
+  return fault;
+}
 API int cuCtxSetCurrent(void* context) {
   CALL("cuCtxSetCurrent");
   if (context != nullptr && !lives("context", context)) return INVALID_CONTEXT;
@@ -174,6 +194,10 @@ API int cuGetErrorName(int code, const char** name) {
     case NOT_FOUND: *name = "CUDA_ERROR_NOT_FOUND"; break;
     case NOT_READY: *name = "CUDA_ERROR_NOT_READY"; break;
     case ILLEGAL_ADDRESS: *name = "CUDA_ERROR_ILLEGAL_ADDRESS"; break;
+    case OUT_OF_RESOURCES: *name = "CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES"; break;
+    case LAUNCH_TIMEOUT: *name = "CUDA_ERROR_LAUNCH_TIMEOUT"; break;
+    case ILLEGAL_INSTRUCTION: *name = "CUDA_ERROR_ILLEGAL_INSTRUCTION"; break;
+    case MISALIGNED_ADDRESS: *name = "CUDA_ERROR_MISALIGNED_ADDRESS"; break;
     case LAUNCH_FAILED: *name = "CUDA_ERROR_LAUNCH_FAILED"; break;
     case ILLEGAL_STATE: *name = "CUDA_ERROR_ILLEGAL_STATE"; break;
     case NOT_SUPPORTED: *name = "CUDA_ERROR_NOT_SUPPORTED"; break;

@@ -41,14 +41,15 @@ const made = new Map<string, NDArray>();
 
 /** An input as an array; a view is made from its base by the same steps as in NumPy. */
 function input(name: string): NDArray {
-  let array = made.get(name);
-  if (array !== undefined) return array;
+  const known = made.get(name);
+  if (known !== undefined) return known;
   const written = inputs.get(name);
   if (written === undefined) throw new TypeError(`golden: no input ${name}`);
   if ("of" in written) {
     const base = input(written.of);
-    array = typeof written.at === "string" ? base.T : base.at(...written.at);
-  } else array = wrap(fromBytes(written.bytes, written.shape, written.dtype, currentDevice()));
+    return typeof written.at === "string" ? base.T : base.at(...written.at);
+  }
+  const array = wrap(fromBytes(written.bytes, written.shape, written.dtype, currentDevice()));
   made.set(name, array);
   return array;
 }

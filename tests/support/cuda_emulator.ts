@@ -1,12 +1,18 @@
 /** The emulator's functions beyond CUDA. */
-import { cstring } from "../../ffi/mem.ts";
+import { cstring, readCString } from "../../ffi/mem.ts";
 import { openFile } from "../../ffi/open.ts";
+import type { Address } from "../../ffi/types.ts";
 
 const symbols = {
   cuemuFail: { parameters: ["buffer", "i32", "i32"], result: "i32" },
   cuemuCalls: { parameters: ["buffer"], result: "i32" },
   cuemuLive: { parameters: ["buffer"], result: "i32" },
+  cuemuKind: { parameters: ["i32"], result: "address" },
   cuemuBlocks: { parameters: [], result: "i32" },
+  cuemuArgumentBytes: { parameters: ["address"], result: "i32" },
+  cuemuDefer: { parameters: ["i32"], result: "void" },
+  cuemuMissed: { parameters: [], result: "i32" },
+  cuemuCompile: { parameters: [], result: "i32" },
 } as const;
 
 /** What the emulator tells and does beyond CUDA. */
@@ -17,17 +23,40 @@ export interface Emulator {
   calls(name: string): number;
   /** How many handles of a kind are alive. */
   live(kind: string): number;
+  /** All kinds of handles, with how many are alive. */
+  kinds(): [kind: string, count: number][];
   /** Blocks of memory that were not given back, on the device and page-locked ones. */
   blocks(): number;
+  /** The size of what a kernel takes, in bytes. */
+  argumentBytes(fn: Address): number;
+  /** Puts compiling off: new kernels are collected and their launches skipped; or ends that. */
+  defer(on: boolean): void;
+  /** How many launches were skipped since this was asked last. */
+  missed(): number;
+  /** Compiles what was collected, many kernels at once; tells how many. */
+  compile(): number;
 }
 
 /** Opens the emulator's own functions. */
 export function openEmulator(path: string): Emulator {
   const { symbols: f } = openFile(path, symbols);
+  const live = (kind: string) => f.cuemuLive(cstring(kind));
   return {
+    kinds: () => {
+      const found: [string, number][] = [];
+      for (let i = 0;; i++) {
+        const kind = readCString(f.cuemuKind(i));
+        if (kind === "") return found;
+        found.push([kind, live(kind)]);
+      }
+    },
     fail: (name, nth, code) => f.cuemuFail(cstring(name), nth, code),
     calls: (name) => f.cuemuCalls(cstring(name)),
-    live: (kind) => f.cuemuLive(cstring(kind)),
+    live,
     blocks: () => f.cuemuBlocks(),
+    argumentBytes: (fn) => f.cuemuArgumentBytes(fn),
+    defer: (on) => f.cuemuDefer(Number(on)),
+    missed: () => f.cuemuMissed(),
+    compile: () => f.cuemuCompile(),
   };
 }

@@ -14,7 +14,15 @@ export function program(): number[] {
     const gradient = tnp.grad(((v: typeof w) => tnp.sum(tnp.square(tnp.matmul(x, v)))) as never) as unknown as (
       v: typeof w,
     ) => typeof w;
-    const parts = [total, bins, tnp.max(running), gradient(w).at(3), tnp.sort(x.at(5)).at("::9")];
+    const pairs = tnp.matmul(x.reshape([3, 20, 50]), tnp.sin(tnp.arange(300)).reshape([3, 50, 2]));
+    const parts = [
+      tnp.sum(pairs, [1, 2]),
+      total,
+      bins,
+      tnp.max(running),
+      gradient(w).at(3),
+      tnp.sort(x.at(5)).at("::9"),
+    ];
     return parts.flatMap((part) => Array.from(part.dataSync() as Float64Array));
   }) as unknown as number[];
 }

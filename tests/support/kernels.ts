@@ -6,6 +6,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { addressOf, native } from "../../ffi/mem.ts";
 import { available, openFile } from "../../ffi/open.ts";
+import { runtime } from "../../ffi/runtime.ts";
 import { dtypes, type ScalarType, type TypedArray, typedArrays } from "../../src/base/dtype.ts";
 import { cFlags, cProbes, renderC } from "../../kernels/c.ts";
 import { type Expr, ExprBuilder } from "../../kernels/expr.ts";
@@ -126,9 +127,9 @@ function scratch(): string {
     folder.set("path", path);
     const made = path;
     const remove = () => rmSync(made, { recursive: true, force: true });
-    process.on("exit", remove);
-    // `deno test` knows only this one.
-    globalThis.addEventListener?.("unload", remove);
+    // Deno's test runner tells the end of a module in its own way.
+    if (runtime.name === "deno") globalThis.addEventListener("unload", remove);
+    else globalThis.process?.on("exit", remove);
   }
   return path;
 }
@@ -187,4 +188,25 @@ export function runC(k: Kernel, run: Run): void {
     else ints[layout.scalars + i] = BigInt(v);
   });
   library.symbols.tnp_kernel(native(addressOf(floats)));
+}
+
+/** Something that runs kernels. */
+export interface Engine {
+  readonly name: string;
+  readonly kind: "js" | "c" | "cuda";
+  readonly run: (k: Kernel, run: Run) => void;
+}
+
+let only: Engine | null = null;
+
+/** Makes all tests registered from now on run on one engine. */
+export function useEngine(engine: Engine): void {
+  only = engine;
+}
+
+/** The engines that tests of kernels run on. */
+export function engines(): readonly Engine[] {
+  if (only !== null) return [only];
+  const js: Engine = { name: "JavaScript", kind: "js", run: runJs };
+  return native64 ? [js, { name: "C", kind: "c", run: runC }] : [js];
 }

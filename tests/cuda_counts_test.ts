@@ -1,0 +1,21 @@
+/** What programs launch on a GPU: as much as on the CPU. */
+import assert from "node:assert/strict";
+import { gpu, onGpu } from "./support/cuda.ts";
+import { launchCounter } from "./support/counts.ts";
+import { describe, test } from "./support/suite.ts";
+import { counts } from "./tables/counts.ts";
+import { programs } from "./tables/programs.ts";
+import { cpu } from "../src/device/cpu.ts";
+
+await onGpu(() => {
+  const onCpu = launchCounter(cpu), counted = launchCounter(gpu!);
+  describe("cuda launches of", () => {
+    for (const program of programs) {
+      test(program.name, () => {
+        assert.equal(counted(program), counts[program.name]!.launches);
+        assert.equal(onCpu(program), counts[program.name]!.launches);
+      });
+    }
+  });
+  return Promise.resolve();
+});
