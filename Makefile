@@ -3,7 +3,7 @@ PYTHON ?= python3
 RUNTIME ?= node
 run = $(if $(filter deno,$(RUNTIME)),deno run -A,$(RUNTIME))
 
-.PHONY: help demo test test-embedded test-cuda test-cuda-full setup nvrtc check fmt build bench bench-cuda bench-all report counts instructions golden ulp sizes clean
+.PHONY: help demo test test-embedded test-cuda test-cuda-full setup nvrtc check fmt build bench bench-cuda bench-all report counts instructions kernels golden ulp sizes clean
 
 help:
 	@echo "make demo           install, then run both examples in Deno, Bun and Node"
@@ -20,6 +20,7 @@ help:
 	@echo "make report         bench/report.html and the table of docs/performance.md"
 	@echo "make counts         tests/tables/counts.ts: launches and bytes of programs"
 	@echo "make instructions   docs/instructions.md: instructions of C kernels, needs valgrind"
+	@echo "make kernels        kernels/pack: common kernels compiled for users without a compiler (some minutes)"
 	@echo "make golden         the golden values, from NumPy of $(PYTHON) (2.4 or later)"
 	@echo "make ulp            errors of the C functions over all float32 numbers, into docs/ulp.md (half an hour or more)"
 	@echo "make sizes          lines per file"
@@ -76,6 +77,9 @@ counts: setup
 
 instructions: setup
 	@node scripts/run.mjs node bench/instructions.ts
+
+kernels: setup
+	@node scripts/run.mjs node scripts/kernels.ts
 
 golden:
 	$(PYTHON) tests/golden/make_golden.py

@@ -25,9 +25,9 @@ const stateBase = 1024, blockBase = 4096;
 /** Points a block has at most: enough that the engine's own copies are quick, few enough that blocks stay in the second cache. */
 const mostPoints = 8192;
 /** Points whose sum is added up plainly before it is added to a total with its rounding error. */
-const chunk = 128;
-/** Points a step of a loop takes, if its body is short. */
-const unroll = 2;
+const chunk = 256;
+/** Vectors a step of a loop takes, if its body is short: of maps, and of rows that are reduced to one number. */
+const unroll = { map: 2, rows: 4 } as const;
 /** Bodies of more values than this are not unrolled; of more bytes than the other, not compiled. */
 const longBody = 24, mostBytes = 64 << 10;
 
@@ -300,7 +300,7 @@ class WasmText {
     w.local("i32");
     const i = this.#i();
     const first = this.#stored(this.#body, this.#vectors(i, 0));
-    const steps = size(first.flatMap((s) => s.values)) > longBody ? 1 : unroll;
+    const steps = size(first.flatMap((s) => s.values)) > longBody ? 1 : unroll.map;
     const all = Array.from(
       { length: steps },
       (_, u) => u === 0 ? first : this.#stored(this.#body, this.#vectors(i, 4 * u)),
@@ -391,7 +391,9 @@ class WasmText {
     const [counter, row, end, stop] = [w.local("i32"), w.local("i32"), w.local("i32"), w.local("i32")] as const;
     const i = this.#i(), r = this.#local(row, "i32", 1);
     const n = this.#local(length, "i32", 0), last = this.#local(end, "i32", 1), until = this.#local(stop, "i32", 2);
-    const accs = Array.from({ length: unroll }, () => this.#accs());
+    const single = this.#incoming(i, 0);
+    const steps = size(single.flatMap((v) => v.parts)) > longBody ? 2 : unroll.rows;
+    const accs = Array.from({ length: steps }, () => this.#accs());
     // Totals of chunks with their rounding errors.
     const totals = exact ? this.#accs() : [], errors = exact ? this.#accs() : [];
     const kept = [...(exact ? [...totals, ...errors] : accs.flat())];
@@ -400,7 +402,7 @@ class WasmText {
     if (at > blockBase) throw new Inexpressible("running values");
     const inits = this.#inits(), first = accs[0]!;
 
-    const incoming = Array.from({ length: unroll }, (_, u) => this.#incoming(i, 4 * u));
+    const incoming = Array.from({ length: steps }, (_, u) => u === 0 ? single : this.#incoming(i, 4 * u));
     const merged = incoming.map((val, u) => this.#merge(this.#vecs(accs[u]!), val));
     const tail = this.#masked(incoming[0]!, inits, g.op("i32.sub", [last, i]));
     const tailMerged = this.#merge(this.#vecs(first), tail);
@@ -425,9 +427,9 @@ class WasmText {
       this.#set(stop, g.select(next, last, this.#less(next, last)));
       for (const a of accs) this.#assign(a, inits);
     } else this.#set(stop, last);
-    this.#openLoop(g.op("i32.eqz", [this.#less(until, this.#add(i, g.i32(4 * unroll)))]));
+    this.#openLoop(g.op("i32.eqz", [this.#less(until, this.#add(i, g.i32(4 * steps)))]));
     accs.forEach((a, u) => this.#assign(a, merged[u]!));
-    this.#set(counter, this.#add(i, g.i32(4 * unroll)));
+    this.#set(counter, this.#add(i, g.i32(4 * steps)));
     this.#closeLoop();
     // The last points of the row, but of no chunk before: those are whole.
     this.#openLoop(this.#less(i, until));

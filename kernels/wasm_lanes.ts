@@ -104,9 +104,19 @@ export class Lanes {
       : this.shl(this.add(n, this.c(8388608 + 127)), 23);
   }
 
-  /** `x * 2^n` for an integral `n` up to twice what a normal number holds. */
-  scale(x: Value, n: Value): Value {
-    const half = this.nearest(this.mul(n, this.c(0.5)));
-    return this.mul(this.mul(x, this.exponent(half)), this.exponent(this.sub(n, half)));
+  /** The integer nearest to a number well below 2^51 (2^22): as a float, and in the low bits of one. */
+  integral(x: Value): { readonly n: Value; readonly k: Value } {
+    const magic = this.c(this.shape === "f64x2" ? 6755399441055744 : 12582912), k = this.add(x, magic);
+    return { n: this.sub(k, magic), k };
+  }
+
+  /** `x * 2^n` for an `integral` n up to twice what a normal number holds: times a half of it, then the other. */
+  scale(x: Value, k: Value): Value {
+    const wide = this.shape === "f64x2", place = wide ? 52 : 23;
+    const one = wide ? 0x3ff0000000000000n : 0x3f800000;
+    const half = this.and(this.shl(k, place - 1), this.bits(wide ? -(1n << 52n) : -(2 ** 23)));
+    const first = this.iadd(half, this.bits(one));
+    const both = this.iadd(this.shl(k, place), this.bits(wide ? 2n * BigInt(one) : 2 * Number(one)));
+    return this.mul(this.mul(x, first), this.isub(both, first));
   }
 }

@@ -119,34 +119,34 @@ function expTail(l: Lanes, r: Value, and: Value, f32 = false): Value {
   return l.madd(l.mul(r, r), l.poly(r, f32 ? expPolyF : expPoly), and);
 }
 
-/** x = n ln2 + r + low with |r| <= ln(2) / 2. */
-function reduceExp(l: Lanes, x: Value, f32 = false): { n: Value; r: Value; low: Value } {
+/** x = n ln2 + r + low with |r| <= ln(2) / 2; n is in the low bits of k, too. */
+function reduceExp(l: Lanes, x: Value, f32 = false): { n: Value; k: Value; r: Value; low: Value } {
   const [c, d] = f32 ? ln2f : ln2;
-  const n = l.nearest(l.mul(x, l.c(log2e)));
+  const { n, k } = l.integral(l.mul(x, l.c(log2e)));
   const t = l.madd(n, l.c(-c), x), r = l.madd(n, l.c(-d), t);
-  return { n, r, low: l.madd(n, l.c(-d), l.sub(t, r)) };
+  return { n, k, r, low: l.madd(n, l.c(-d), l.sub(t, r)) };
 }
 
 const exp: Unary = (l, x) => {
   const f32 = l.shape === "f32x4";
   const c = l.atLeast(l.atMost(x, f32 ? 89 : 710), f32 ? -104 : -746);
-  const { n, r } = reduceExp(l, c, f32);
-  return l.scale(l.add(l.c(1), expTail(l, r, r, f32)), n);
+  const { k, r } = reduceExp(l, c, f32);
+  return l.scale(l.add(l.c(1), expTail(l, r, r, f32)), k);
 };
 
 const exp2: Unary = (l, x) => {
   const c = l.atLeast(l.atMost(x, 1025), -1076);
-  const n = l.nearest(c), r = l.mul(l.sub(c, n), l.c(0.6931471805599453));
-  return l.scale(l.add(l.c(1), expTail(l, r, r)), n);
+  const { n, k } = l.integral(c), r = l.mul(l.sub(c, n), l.c(0.6931471805599453));
+  return l.scale(l.add(l.c(1), expTail(l, r, r)), k);
 };
 
 const expm1: Unary = (l, x) => {
   const c = l.atLeast(l.atMost(x, 710), -38);
-  const { n, r, low } = reduceExp(l, c);
+  const { n, k, r, low } = reduceExp(l, c);
   // (exp(r) - 1 + 1 - 2^-n) 2^n, with what rounding took from r; beyond 2^100 the 1 counts no more.
   const rest = l.sub(l.c(1), l.exponent(l.neg(l.atMost(n, 100))));
   const q = l.add(l.add(r, rest), expTail(l, r, low));
-  return l.select(l.eq(x, l.c(0)), x, l.scale(q, n));
+  return l.select(l.eq(x, l.c(0)), x, l.scale(q, k));
 };
 
 /** The parts of log(x) for normal x: x = 2^n (1 + f), f between sqrt(1/2) - 1 and sqrt(2) - 1. */

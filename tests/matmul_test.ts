@@ -7,11 +7,12 @@ import { sizeOf } from "../src/base/shape.ts";
 import { configureCpu, cpu } from "../src/device/cpu.ts";
 import { checkProduct, generator, type Held, hold, matmul, stack, zeros } from "./support/device.ts";
 
-/** The engines of matmul: all, each library alone, compiled kernels, JavaScript. */
+/** The engines of matmul: all, each library alone, compiled kernels, WebAssembly, JavaScript. */
 const engines = [
   ["all", {}],
   ["JavaScript", { engine: "js", onednn: false, openblas: false }],
   ["oneDNN and JavaScript", { engine: "js", openblas: false }],
+  ["WebAssembly", { engine: "wasm", onednn: false, openblas: false }],
   ["OpenBLAS and JavaScript", { engine: "js", onednn: false }],
 ] as const;
 
@@ -73,6 +74,23 @@ for (const [name, config] of engines) {
     });
   });
 }
+
+test("WebAssembly multiplies more than a block", () => {
+  configureCpu({ engine: "wasm", onednn: false, openblas: false });
+  try {
+    const random = generator(5);
+    for (const dtype of ["float32", "float64", "int64", "complex64", "int8"] as const) {
+      for (const [m, k, n] of [[5, 600, 3], [3, 5, 530], [261, 3, 258]] as const) {
+        const a = stack(dtype, [], m, k, false, false, random), b = stack(dtype, [], k, n, true, false, random);
+        const out = zeros(dtype, [m, n]);
+        matmul(dtype, a, b, out);
+        checkProduct(dtype, a, b, out);
+      }
+    }
+  } finally {
+    configureCpu(null);
+  }
+});
 
 /** Epilogues over acc, a bias row (operand 0), a residual (operand 1) and a scalar: what they compute, and how. */
 const epilogues: readonly (readonly [

@@ -130,7 +130,7 @@ export class KernelRunner {
     }
     if (this.tryNative(launch, this.#ns * this.#wasm.share)) return;
     if (recording() !== null) settle();
-    if (this.#wasm.run(launch, this.#ns)) return;
+    if (this.#wasm.run(launch, this.#ns, this.#runJs)) return;
     this.#runJs(launch);
   }
 
@@ -152,7 +152,7 @@ export class KernelRunner {
     return true;
   }
 
-  #runJs(launch: Launch): void {
+  readonly #runJs = (launch: Launch): void => {
     const run = this.#js ??= compileJs(this.#kernel);
     const { operands, outputs } = launch;
     const memory = this.#memory, n = this.#n;
@@ -176,7 +176,7 @@ export class KernelRunner {
     }
     run(memory, n, launch.scalars);
     for (let i = 0; i < m; i++) memory[i] = nothing;
-  }
+  };
 
   #runNative(run: NativeFunction, launch: Launch): void {
     const { operands, outputs, scalars } = launch;

@@ -1,10 +1,11 @@
 /**
- * The routine `matmul` on the CPU: oneDNN or OpenBLAS where they are and do the dtype, generated kernels or JavaScript elsewhere.
+ * The routine `matmul` on the CPU: oneDNN or OpenBLAS where they are and do the dtype, generated kernels WebAssembly or JavaScript elsewhere.
  * @module
  */
 import { addressOf, native } from "../../ffi/mem.ts";
 import type { Routine } from "../../kernels/kernel.ts";
 import { type DType, dtypeInfo } from "../base/dtype.ts";
+import { cpuConfig } from "./config.ts";
 import type { ArrayArg, Buffer, Call, Callable } from "./device.ts";
 import { convert, densify, EpilogueRunner, temporary } from "./epilogue.ts";
 import { copyArray, type Host, hostArray, hostOf, type RoutineRunner } from "./host.ts";
@@ -15,9 +16,13 @@ import { matmulKernel } from "./matmul_kernel.ts";
 import { forEachBatch, layoutOf, type Matrix, type Problem, problemOf, type Product } from "./matmul_problem.ts";
 import { recordGemm } from "./matmul_record.ts";
 import { recording, settle } from "./native_thread.ts";
+import { matmulBlocks } from "./matmul_wasm.ts";
+import { wasmAvailable } from "./wasm.ts";
 
 /** Up to this many multiplications a call into a library costs more than JavaScript. */
 const TINY = 1024;
+/** Up to this many multiplications of one pair of matrices copies cost more than WebAssembly's vectors save. */
+const SMALL = 4096;
 /** Nanoseconds of one multiplication in JavaScript; BigInts are slow. */
 const JS_COST = 1;
 const JS_COST_WIDE = 40;
@@ -78,7 +83,7 @@ function multiply(host: Host, dtype: DType, call: Call, chain: readonly Step[] |
   const { inputs: [a, b], output: out } = call as Call & { readonly inputs: readonly [ArrayArg, ArrayArg] };
   const problem = problemOf(a, b, out);
   if (problem.k === 0 || problem.work <= TINY) {
-    multiplyJs(dtype, problem);
+    multiplyBy(matmulJs, dtype, problem);
     return false;
   }
   const half = dtype === "bfloat16" || dtype === "float16";
@@ -114,7 +119,7 @@ function multiply(host: Host, dtype: DType, call: Call, chain: readonly Step[] |
   const { scalar, components, itemsize, kind } = dtypeInfo(dtype);
   const ns = problem.work * (kind !== "f" && itemsize === 8 ? JS_COST_WIDE : JS_COST);
   if (components === 1 && matmulKernel(host, scalar, problem, ns)) return false;
-  multiplyJs(dtype, problem);
+  multiplyEmbedded(dtype, problem);
   return false;
 }
 
@@ -131,12 +136,19 @@ function multiplyAsFloat32(host: Host, dtype: DType, a: ArrayArg, b: ArrayArg, o
   }
 }
 
-function multiplyJs(dtype: DType, problem: Problem): void {
+/** By WebAssembly where it is there and pays, else in JavaScript. */
+function multiplyEmbedded(dtype: DType, problem: Problem): void {
+  const { engine, wasm } = cpuConfig();
+  const vectors = wasm && engine !== "js" && (engine === "wasm" || problem.m * problem.n * problem.k > SMALL);
+  multiplyBy(vectors && wasmAvailable() ? matmulBlocks : matmulJs, dtype, problem);
+}
+
+function multiplyBy(product: typeof matmulJs, dtype: DType, problem: Problem): void {
   if (recording() !== null) settle();
   const [a, b, out] = [problem.a, problem.b, problem.out].map((x) => hostArray(x.arg, dtype));
   forEachBatch(problem.batch, problem.steps, (offsets) => {
     const at = [a!.offset + offsets[0]!, b!.offset + offsets[1]!, out!.offset + offsets[2]!] as const;
-    matmulJs(a!, b!, out!, problem.m, problem.n, problem.k, at);
+    product(a!, b!, out!, problem.m, problem.n, problem.k, at);
   });
 }
 

@@ -6,7 +6,7 @@ import { type DType, dtypeInfo, type TypedArray } from "../base/dtype.ts";
 import type { HostArray } from "./host.ts";
 
 /** One matrix: a view with offset and strides in scalars. */
-interface Matrix {
+export interface Matrix {
   readonly x: TypedArray;
   readonly at: number;
   readonly row: number;
@@ -29,13 +29,13 @@ const bits = new Uint32Array(new ArrayBuffer(4));
 const float = new Float32Array(bits.buffer);
 
 /** The number a bfloat16 bit pattern stands for. */
-function fromBfloat16(pattern: number): number {
+export function fromBfloat16(pattern: number): number {
   bits[0] = pattern << 16;
   return float[0]!;
 }
 
 /** The bfloat16 bit pattern nearest to a number, ties to even; rounds through float32 as NumPy's extension does. */
-function toBfloat16(value: number): number {
+export function toBfloat16(value: number): number {
   float[0] = value;
   const b = bits[0]!;
   if ((b & 0x7fffffff) > 0x7f800000) return b >>> 16 & 0x8000 | 0x7fc0;
@@ -187,6 +187,17 @@ function wide(a: Matrix, b: Matrix, out: Matrix, m: number, n: number, k: number
   }
 }
 
+/** A matrix of a stack: the last two axes of an array. */
+export function matrixOf(x: HostArray, offset: number): Matrix {
+  const { components } = dtypeInfo(x.dtype), rank = x.strides.length;
+  return {
+    x: x.memory.view(x.dtype),
+    at: offset * components,
+    row: x.strides[rank - 2]! * components,
+    column: x.strides[rank - 1]! * components,
+  };
+}
+
 /**
  * out = a @ b for one pair of matrices.
  *
@@ -203,17 +214,8 @@ export function matmulJs(
   at: readonly [number, number, number],
 ): void {
   const { dtype } = out;
-  const { components, itemsize, kind } = dtypeInfo(dtype);
-  const matrix = (x: HostArray, i: 0 | 1 | 2): Matrix => {
-    const rank = x.strides.length;
-    return {
-      x: x.memory.view(x.dtype),
-      at: at[i] * components,
-      row: x.strides[rank - 2]! * components,
-      column: x.strides[rank - 1]! * components,
-    };
-  };
-  const x = matrix(a, 0), y = matrix(b, 1), z = matrix(out, 2);
+  const { itemsize, kind } = dtypeInfo(dtype);
+  const [x, y, z] = [matrixOf(a, at[0]), matrixOf(b, at[1]), matrixOf(out, at[2])];
   if (kind === "f" || kind === "c" || itemsize < 4) floating(x, y, z, m, n, k, dtype);
   else if (itemsize === 4) wrapping(x, y, z, m, n, k);
   else wide(x, y, z, m, n, k);

@@ -7,7 +7,7 @@ import { LibraryError } from "../../ffi/errors.ts";
 import { dlopen, dlsym, RTLD } from "../../ffi/libc.ts";
 import { addressOf, native } from "../../ffi/mem.ts";
 import { available, openFile } from "../../ffi/open.ts";
-import type { Address, Library, Symbols } from "../../ffi/types.ts";
+import type { Library, Symbols } from "../../ffi/types.ts";
 import { cFlags, cProbes, renderC } from "../../kernels/c.ts";
 import { ExprBuilder } from "../../kernels/expr.ts";
 import { compileJs } from "../../kernels/js.ts";
@@ -27,9 +27,9 @@ import {
   start,
 } from "./compiler.ts";
 import { makeKernel } from "./epilogue.ts";
+import { type NativeFunction, packedKernel } from "./pack.ts";
 
-/** A compiled kernel: takes the address of its argument block. */
-export type NativeFunction = (block: Address) => void;
+export type { NativeFunction } from "./pack.ts";
 
 const symbols = { tnp_kernel: { parameters: ["address"], result: "void" } } as const satisfies Symbols;
 
@@ -143,30 +143,40 @@ function* libraryOf<S extends Symbols>(
   }
 }
 
-/** Writes a source for a compiler. */
-export type SourceOf = (compiler: Compiler) => string;
+/** Writes a source. */
+export type SourceOf = () => string;
 
 /** The source of a kernel. */
 export function kernelSource(kernel: Kernel): SourceOf {
   return () => renderC(kernel);
 }
 
+/** Code that needs no compiling: from the cache, or from the pack. */
+function readyCode(text: string, tools: Toolchain | null): NativeFunction | null {
+  const kept = tools?.ok ? keptLibrary(digest(text, tools.compiler.identity), symbols, tools.cache) : null;
+  if (kept !== null) return keep(kept);
+  const packed = packedKernel(digest(text));
+  if (packed === null) return null;
+  places.set(packed.run, packed);
+  return packed.run;
+}
+
 /**
- * The compiled code of a source, which exports `tnp_kernel`.
+ * The compiled code of a source, which exports `tnp_kernel`: from the cache, from the pack, or compiled.
  *
- * @param compile whether to compile it where it is not on disk
+ * @param compile whether to compile it where it is in neither
  * @param name what it is, for the warning
  * @returns null where it is not there, or cannot be made (with one warning)
  */
 export function nativeSource(source: SourceOf, compile: boolean, name: string): NativeFunction | null {
-  const tools = compile ? toolchain() : knownToolchain();
-  if (tools === null || !tools.ok) return null;
   return warned(name, () => {
-    const { compiler, cache } = tools, text = source(compiler);
-    const library = compile
-      ? compileNow(libraryOf(text, symbols, compiler, cache))
-      : keptLibrary(digest(text, compiler.identity), symbols, cache);
-    return library === null ? null : keep(library);
+    const text = source(), known = knownToolchain();
+    const there = readyCode(text, known);
+    if (there !== null || !compile) return there;
+    const tools = toolchain();
+    if (!tools.ok) return null;
+    const library = compileNow(libraryOf(text, symbols, tools.compiler, tools.cache));
+    return keep(library);
   });
 }
 
@@ -180,7 +190,7 @@ export async function librarySoon<S extends Symbols>(
   if (!tools.ok) return null;
   const { compiler, cache } = tools;
   try {
-    return await compileBeside(libraryOf(source(compiler), table, compiler, cache));
+    return await compileBeside(libraryOf(source(), table, compiler, cache));
   } catch (error) {
     warnFailure(name, error);
     return null;
@@ -189,6 +199,8 @@ export async function librarySoon<S extends Symbols>(
 
 /** Like `nativeSource` that compiles, while the event loop goes on. */
 export async function nativeSourceSoon(source: SourceOf, name: string): Promise<NativeFunction | null> {
+  const there = warned(name, () => readyCode(source(), knownToolchain()));
+  if (there !== null) return there;
   const library = await librarySoon(source, symbols, name);
   return library === null ? null : keep(library);
 }
@@ -210,7 +222,7 @@ export function makeSource(source: SourceOf, name: string): Making | null {
   const tools = knownToolchain();
   if (tools === null || !tools.ok || running >= MOST) return null;
   const { compiler, cache } = tools;
-  const text = source(compiler), key = digest(text, compiler.identity);
+  const text = source(), key = digest(text, compiler.identity);
   const file = cache.temporary("c"), output = cache.temporary("so");
   const remove = () => {
     rmSync(file, { force: true });
@@ -251,19 +263,20 @@ export function makeSource(source: SourceOf, name: string): Making | null {
 function keep(library: Library<typeof symbols>): NativeFunction {
   loaded.push(library);
   const run = library.symbols.tnp_kernel;
-  paths.set(run, library.path);
+  places.set(run, { path: library.path, symbol: "tnp_kernel" });
   return run;
 }
 
 /** Where compiled code was loaded from. */
-const paths = new WeakMap<NativeFunction, string>();
+const places = new WeakMap<NativeFunction, { readonly path: string; readonly symbol: string }>();
 const entries = new WeakMap<NativeFunction, number>();
 
 /** The address of compiled code, which from now on is never unloaded: another thread may run it when the process ends. Linux only. */
 export function entryOf(run: NativeFunction): number {
   let entry = entries.get(run);
   if (entry === undefined) {
-    entry = dlsym(dlopen(paths.get(run)!, RTLD.NOW | RTLD.NODELETE), "tnp_kernel");
+    const { path, symbol } = places.get(run)!;
+    entry = dlsym(dlopen(path, RTLD.NOW | RTLD.NODELETE), symbol);
     entries.set(run, entry);
   }
   return entry;

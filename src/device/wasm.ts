@@ -59,7 +59,7 @@ interface Staged {
 /** A kernel as an instance of its module. */
 export class WasmRunner {
   /** Nanoseconds a point takes, roughly. */
-  readonly cost: number;
+  cost: number;
   readonly #kernel: Kernel;
   readonly #module: WasmModule;
   readonly #scratch: Scratch;

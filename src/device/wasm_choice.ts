@@ -12,6 +12,9 @@ const SMALL = 5000;
 /** From this part of JavaScript's time on vectors gain nothing for sure: estimates are rough. */
 const GAIN = 0.8;
 
+/** Above this part, launches that JavaScript does in so many nanoseconds are timed both ways, so often each, and the fastest decides. */
+const CLEAR = 0.3, TIMED = 1e5, TRIALS = 4;
+
 /** Nanoseconds that making a module took, smoothed. */
 let expected = 2e6;
 
@@ -23,6 +26,9 @@ export class WasmChoice {
   /** Undefined until it pays to compile; null if WebAssembly cannot say it, or gains nothing. */
   #runner: WasmRunner | null | undefined;
   #spent = 0;
+  /** Timed launches, and the least time of each way as a part of the estimate. */
+  #trials = 0;
+  readonly #best = [Infinity, Infinity];
 
   constructor(kernel: Kernel, cost: number) {
     this.#kernel = kernel;
@@ -35,8 +41,12 @@ export class WasmChoice {
     return runner === undefined || runner === null ? 1 : Math.min(1, runner.cost / this.#cost);
   }
 
-  /** Runs a launch that JavaScript would take `ns` for; returns false where it is JavaScript's. */
-  run(launch: Launch, ns: number): boolean {
+  /**
+   * Runs a launch that JavaScript would take `ns` for; returns false where it is JavaScript's.
+   *
+   * @param js JavaScript's way, to be timed beside
+   */
+  run(launch: Launch, ns: number, js: (launch: Launch) => void): boolean {
     const { engine, wasm } = cpuConfig(), always = engine === "wasm";
     if (!wasm || engine === "js" || (!always && ns < SMALL)) return false;
     let runner = this.#runner;
@@ -45,8 +55,27 @@ export class WasmChoice {
       if (!always && this.#spent < expected) return false;
       runner = this.#runner = this.#compile();
     }
-    if (runner === null || (!always && runner.cost > GAIN * this.#cost)) return false;
-    return runner.run(launch, always);
+    if (runner === null) return false;
+    if (always) return runner.run(launch, true);
+    if (ns >= TIMED && this.#trials < 2 * TRIALS && runner.cost > CLEAR * this.#cost) {
+      return this.#try(runner, launch, ns, js);
+    }
+    return runner.cost <= GAIN * this.#cost && runner.run(launch, false);
+  }
+
+  /** Runs a launch one way or the other in turns; in the end the slower one is dropped. */
+  #try(runner: WasmRunner, launch: Launch, ns: number, js: (launch: Launch) => void): boolean {
+    const way = this.#trials & 1, start = performance.now();
+    if (way === 1) js(launch);
+    else if (!runner.run(launch, false)) return false;
+    const taken = (performance.now() - start) * 1e6 / ns;
+    this.#best[way] = Math.min(this.#best[way]!, taken);
+    if (++this.#trials === 2 * TRIALS) {
+      const [vectors, scalars] = this.#best as [number, number];
+      if (vectors > scalars) this.#runner = null;
+      else runner.cost = Math.min(runner.cost, GAIN * this.#cost);
+    }
+    return true;
   }
 
   #compile(): WasmRunner | null {

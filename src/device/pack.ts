@@ -1,0 +1,147 @@
+/**
+ * Kernels that were compiled before, shipped with the package: one shared library for each instruction set, made by `make kernels`.
+ *
+ * A kernel is found by the digest of its C text, so a pack of another version serves what is still the same, and nothing else.
+ * @module
+ */
+import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { isAbsolute, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { LibraryError } from "../../ffi/errors.ts";
+import { available, openFile } from "../../ffi/open.ts";
+import { architecture, env, permission, platform } from "../../ffi/runtime.ts";
+import type { Address, Library } from "../../ffi/types.ts";
+import { debug, warnOnce } from "../base/debug.ts";
+
+/** A compiled kernel: takes the address of its argument block. */
+export type NativeFunction = (block: Address) => void;
+
+/** A kernel of a pack. */
+export interface PackedKernel {
+  readonly run: NativeFunction;
+  /** The library, and the function's name there. */
+  readonly path: string;
+  readonly symbol: string;
+}
+
+/** What lies beside a library of kernels. */
+export interface PackIndex {
+  readonly format: 1;
+  /** SHA-256 of the library. */
+  readonly sha256: string;
+  /** Digests of the sources of its kernels. */
+  readonly kernels: readonly string[];
+}
+
+/** The instruction sets that packs are made for, best first, with the names that Linux gives to what they need. */
+const levels = {
+  x64: [
+    ["x86-64-v4", ["avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"]],
+    ["x86-64-v3", ["avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe"]],
+  ],
+  arm64: [["armv8-a", []]],
+} as const;
+
+/** The instruction sets of a processor, as `-march` names them, best first. */
+export function packLevels(): string[] {
+  const known = levels[architecture as keyof typeof levels] ?? [];
+  const needed = (features: readonly string[]) => features.length > 0;
+  if (!known.some(([, features]) => needed(features))) return known.map(([level]) => level);
+  if (platform !== "linux" || !permission("read", "/proc/cpuinfo")) return [];
+  let flags: ReadonlySet<string>;
+  try {
+    flags = new Set(/^flags\s*:(.*)$/m.exec(readFileSync("/proc/cpuinfo", "utf8"))?.[1]?.trim().split(" ") ?? []);
+  } catch {
+    // Some containers hide it.
+    return [];
+  }
+  // Those of a better set include those of a lesser one.
+  const fits = (at: number) => known.slice(at).every(([, features]) => features.every((name) => flags.has(name)));
+  return known.flatMap(([level], at) => (fits(at) ? [level] : []));
+}
+
+/** The name of a pack's files, without `.so` or `.json`; without OpenMP it runs in one thread and needs no library. */
+export function packName(level: string, openmp: boolean): string {
+  return `${platform}-${level}${openmp ? "" : "-serial"}`;
+}
+
+/** The function of a kernel in a pack. */
+export function packSymbol(key: string): string {
+  return `tnp_${key.slice(0, 32)}`;
+}
+
+/** The folder with packs: `TNP_KERNELS`, or `kernels/pack` of the package; null where there is none. */
+export function packFolder(): string | null {
+  const own = env("TNP_KERNELS");
+  if (own === "none") return null;
+  if (own !== undefined) return isAbsolute(own) || permission("read") ? resolve(own) : null;
+  const url = new URL("../../kernels/pack/", import.meta.url);
+  return url.protocol === "file:" ? fileURLToPath(url) : null;
+}
+
+type PackSymbols = Readonly<Record<string, { readonly parameters: readonly ["address"]; readonly result: "void" }>>;
+
+/** An opened pack. */
+class Pack {
+  readonly #path: string;
+  readonly #kernels: ReadonlySet<string>;
+  /** Stay loaded: their functions are called until the process ends. */
+  readonly #loaded: Library<PackSymbols>[] = [];
+
+  constructor(path: string, kernels: readonly string[]) {
+    this.#path = path;
+    this.#kernels = new Set(kernels);
+  }
+
+  kernel(key: string): PackedKernel | null {
+    if (!this.#kernels.has(key)) return null;
+    const name = packSymbol(key);
+    const symbols: PackSymbols = { [name]: { parameters: ["address"], result: "void" } };
+    const library = openFile(this.#path, symbols);
+    this.#loaded.push(library);
+    return { run: library.symbols[name]!, path: this.#path, symbol: name };
+  }
+}
+
+function openPack(folder: string): Pack | null {
+  if (!available().ok || !permission("read", folder)) return null;
+  for (const level of packLevels()) {
+    for (const openmp of [true, false]) {
+      const path = join(folder, packName(level, openmp));
+      let index: PackIndex, library: Uint8Array;
+      try {
+        index = JSON.parse(readFileSync(`${path}.json`, "utf8")) as PackIndex;
+        library = readFileSync(`${path}.so`);
+      } catch (error) {
+        debug("engines", () => `no pack of kernels: ${error instanceof Error ? error.message : error}`);
+        continue;
+      }
+      if (index.format !== 1 || createHash("sha256").update(library).digest("hex") !== index.sha256) {
+        warnOnce(`the kernels in ${path}.so are not used: they do not match ${path}.json; make kernels makes both`);
+        continue;
+      }
+      try {
+        // Fails where OpenMP's library is missing.
+        if (index.kernels.length > 0) new Pack(path + ".so", index.kernels).kernel(index.kernels[0]!);
+        debug("engines", () => `${index.kernels.length} kernels in ${path}.so`);
+        return new Pack(path + ".so", index.kernels);
+      } catch (error) {
+        if (!(error instanceof LibraryError)) throw error;
+        debug("engines", () => `the kernels in ${path}.so cannot be loaded: ${error.message}`);
+      }
+    }
+  }
+  return null;
+}
+
+let opened: { readonly folder: string | null; readonly pack: Pack | null } | undefined;
+
+/** The compiled code of a source's digest in the pack; null where it is not there. */
+export function packedKernel(key: string): PackedKernel | null {
+  const folder = packFolder();
+  if (opened === undefined || opened.folder !== folder) {
+    opened = { folder, pack: folder === null ? null : openPack(folder) };
+  }
+  return opened.pack?.kernel(key) ?? null;
+}
