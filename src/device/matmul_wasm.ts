@@ -4,7 +4,7 @@
  */
 import { matmulColumns, type MatmulMode, type MatmulType, matmulWasm } from "../../kernels/wasm_matmul.ts";
 import { wasmProbes } from "../../kernels/wasm_probe.ts";
-import { type DType, dtypeInfo, type TypedArray } from "../base/dtype.ts";
+import { type DType, dtypeInfo } from "../base/dtype.ts";
 import type { HostArray } from "./host.ts";
 import { fromBfloat16, type Matrix, matrixOf, toBfloat16 } from "./matmul_js.ts";
 import { stage, walkOf, type Words } from "./wasm_stage.ts";

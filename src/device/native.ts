@@ -199,9 +199,9 @@ export async function librarySoon<S extends Symbols>(
 
 /** Like `nativeSource` that compiles, while the event loop goes on. */
 export async function nativeSourceSoon(source: SourceOf, name: string): Promise<NativeFunction | null> {
-  const there = warned(name, () => readyCode(source(), knownToolchain()));
+  const text = source(), there = warned(name, () => readyCode(text, knownToolchain()));
   if (there !== null) return there;
-  const library = await librarySoon(source, symbols, name);
+  const library = await librarySoon(() => text, symbols, name);
   return library === null ? null : keep(library);
 }
 
