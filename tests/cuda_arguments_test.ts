@@ -36,8 +36,8 @@ test("cuda: argument blocks are as large as what kernels take", () => {
     epilogue: [b.cast(acc(0, "float32"), "float16")],
     outputs: [output("float16", "strided")],
   });
-  for (const variant of ["thread", "warp", "block", "columns", "merge"] as const) {
-    check(reduce, renderReduce(reduce, false, variant));
+  for (const variant of ["thread", "rows", "block", "columns", "merge"] as const) {
+    check(reduce, renderReduce(reduce, false, variant, 1, true));
   }
   const scan: Kernel = { ...reduce, kind: "scan", reduced: 1, epilogue: null, outputs: [output("float32")] };
   for (const variant of ["thread", "totals", "block"] as const) check(scan, renderScan(scan, false, variant));

@@ -198,9 +198,10 @@ static std::string uniqueName() {
 static std::string build(const std::vector<Code*>& batch, std::string& log) {
   const std::string name = "batch-" + uniqueName() + ".so", base = librariesFolder() + "/tmp-" + name;
   const char* compiler = getenv("CUEMU_CXX");
-  // Each access to memory calls the emulator, which knows what may be touched.
+  // Each access to memory calls the emulator, which knows what may be touched. A kernel alone costs the start of the compiler anyway, so
+  // it is made faster.
   const std::string command = std::string(compiler ? compiler : "g++") +
-    " -std=gnu++17 -O0 -w -fPIC -shared -fvisibility=hidden -fno-strict-aliasing -ffp-contract=off -fno-math-errno -nodefaultlibs"
+    " -std=gnu++17 " + (batch.size() == 1 ? "-O1" : "-O0") + " -w -fPIC -shared -fvisibility=hidden -fno-strict-aliasing -ffp-contract=off -fno-math-errno -nodefaultlibs"
     " -fsanitize=kernel-address --param asan-instrumentation-with-call-threshold=0 --param asan-stack=0 --param asan-globals=0"
     " -o '" + base + "' '" + base + ".cpp' '" + ownPath() + "' -lm -lc -lgcc 2>'" + base + ".log'";
   bool made = writeFile(base + ".cpp", translationUnit(batch)) && system(command.c_str()) == 0;
@@ -209,9 +210,10 @@ static std::string build(const std::vector<Code*>& batch, std::string& log) {
   for (const char* end : {"", ".cpp", ".log"}) unlink((base + end).c_str());
   return made ? name : "";
 }
-// Keeps a source that compiles: for the reader, and for processes that find its name in a cubin but not its library.
+static std::string sourceOf(const Code& code) { return sourcesFolder() + "/" + code.hash + ".cu"; }
+// Keeps a source: for the reader, and for processes that find its name in a cubin but not its library.
 static void keepSource(const Code& code) {
-  const std::string path = sourcesFolder() + "/" + code.hash + ".cu", temporary = path + "." + uniqueName();
+  const std::string path = sourceOf(code), temporary = path + "." + uniqueName();
   if (access(path.c_str(), F_OK) != 0 && writeFile(temporary, code.source)) rename(temporary.c_str(), path.c_str());
 }
 static const size_t SHARED_BYTES = 49152;
@@ -242,8 +244,10 @@ static void compileAll(const std::vector<Code*>& wanted) {
       for (Code* code : batches[i]) {
         const std::string own = batches[i].size() == 1 ? "" : build({code}, code->log);
         if (batches[i].size() == 1) code->log = log;
-        if (own.empty()) code->failed = true;
-        else keep(own, {code});
+        if (own.empty()) {
+          code->failed = true;
+          unlink(sourceOf(*code).c_str());
+        } else keep(own, {code});
       }
     }
   };
@@ -284,7 +288,7 @@ static Code* codeOf(const std::string& hash, const std::string* source) {
   Code* code = found.get();
   if (code->compiled || code->failed) return code;
   if (code->source.empty()) {
-    code->source = source != nullptr ? *source : readFile(sourcesFolder() + "/" + hash + ".cu");
+    code->source = source != nullptr ? *source : readFile(sourceOf(*code));
   }
   readIndex();
   if (const auto known = libraryOf.find(hash); known != libraryOf.end()) {
@@ -296,6 +300,7 @@ static Code* codeOf(const std::string& hash, const std::string* source) {
   if (!deferring) compileAll({code});
   else if (!code->pending) {
     code->pending = true;
+    keepSource(*code);
     pendingCodes.push_back(code);
   }
   return code;

@@ -67,7 +67,7 @@ export const emulatorPath: string | null = realGpu ? null : build();
 
 if (emulatorPath !== null) {
   for (const name of ["TNP_CUDA", "TNP_NVRTC", "TNP_CUBLAS", "TNP_CUBLASLT"]) process.env[name] = emulatorPath;
-  process.env["TNP_CACHE_DIR"] = join(root, ".cache", "cuda_emulator", "cubins");
+  process.env["TNP_CACHE_DIR"] = emulatorPath.replace(/\.so$/, ".cubins");
 } else if (!realGpu) process.env["TNP_CUDA"] = "none";
 
 /** The emulator, or null. */
