@@ -41,7 +41,10 @@ struct Grid {
   jmp_buf end;
   Fiber scheduler;
   std::vector<Thread> threads = std::vector<Thread>(MOST_THREADS);
+  // What each thread shows to its warp next, and what they showed in the exchange that was; ones where a lane takes no part.
   std::vector<unsigned long long> shows = std::vector<unsigned long long>(MOST_THREADS), shown = shows;
+  // Which of them showed a one, for each of those who see it.
+  std::vector<unsigned> votes = std::vector<unsigned>(MOST_THREADS);
   char* stacks;
   uint64_t random;
   Grid() {
@@ -60,7 +63,7 @@ struct Grid {
     for (unsigned i = n; i > 1; i--) std::swap(list[i - 1], list[draw(i)]);
   }
 };
-static thread_local Grid* grid = nullptr;
+static __thread Grid* grid __attribute__((tls_model("initial-exec"))) = nullptr;
 
 static void switchToScheduler() {
   Thread& thread = grid->threads[grid->current];
@@ -89,6 +92,12 @@ static void access(const char* p, size_t size, bool aligned, const char* what) {
   const char* here = (const char*)__builtin_frame_address(0);
   Grid* g = grid;
   if (g == nullptr) return;
+  const size_t at = (Pointer)p - (Pointer)heap().base;
+  if (aligned && at < REGION && (Pointer)p % size == 0 && heap().allows((Pointer)p, size, g->device)) return;
+  const char* stackEnd = g->kernel->waits ? g->stacks + (g->current + 1) * STACK : g->top;
+  if (isIn(p, here, stackEnd) || isIn(p, g->library, g->libraryEnd)) return;
+  if (isIn(p, g->threads.data(), g->threads.data() + MOST_THREADS)) return;
+  if (isIn(p, g->arguments.data(), g->arguments.data() + g->arguments.size())) return;
   auto place = [&] {
     const Thread& t = g->threads[g->current];
     return " in thread " + std::to_string(t.state.linear) + " of block " + std::to_string(t.state.block.x);
@@ -102,11 +111,6 @@ static void access(const char* p, size_t size, bool aligned, const char* what) {
     }
     return;
   }
-  const char* stackEnd = g->kernel->waits ? g->stacks + (g->current + 1) * STACK : g->top;
-  if (isIn(p, here, stackEnd) || isIn(p, g->library, g->libraryEnd)) return;
-  if (isIn(p, g->threads.data(), g->threads.data() + MOST_THREADS)) return;
-  if (isIn(p, g->shows.data(), g->shows.data() + MOST_THREADS) || isIn(p, g->shown.data(), g->shown.data() + MOST_THREADS)) return;
-  if (isIn(p, g->arguments.data(), g->arguments.data() + g->arguments.size())) return;
   char address[32];
   snprintf(address, sizeof address, "%p", p);
   endKernel(ILLEGAL_ADDRESS, std::string(what) + " at " + address + ", which is no device memory" + place());
@@ -127,6 +131,19 @@ static void waitFor(int kind, unsigned mask) {
   thread.waiting = kind == 0 ? FOR_BLOCK : FOR_LANES;
   thread.mask = mask;
   switchToScheduler();
+}
+static unsigned long long shownBy(unsigned mask, unsigned lane) {
+  return mask >> (lane & 31) & 1 ? grid->shown[(grid->current & ~31u) | (lane & 31)] : ~0ull;
+}
+static unsigned long long exchange(unsigned mask, unsigned long long bits, unsigned from) {
+  grid->shows[grid->current] = bits;
+  waitFor(1, mask);
+  return shownBy(mask, from);
+}
+static unsigned ballot(unsigned mask, int set) {
+  grid->shows[grid->current] = set != 0;
+  waitFor(1, mask);
+  return grid->votes[grid->current];
 }
 static void fiberMain() {
   grid->kernel->call(grid->arguments.data());
@@ -179,13 +196,16 @@ static bool releaseLanes(unsigned first, unsigned end) {
       if (other == READY || (other == FOR_LANES && threads[j].mask != mask)) complete = false;
     }
     if (!complete) continue;
+    unsigned votes = 0;
     for (unsigned j = first; j < end; j++) {
       const bool member = mask >> (j & 31) & 1;
       if (member && threads[j].waiting == DONE) grid->shown[j] = ~0ull;
       if (!member || threads[j].waiting != FOR_LANES) continue;
       grid->shown[j] = grid->shows[j];
+      votes |= (unsigned)(grid->shows[j] == 1) << (j & 31);
       threads[j].waiting = READY;
     }
+    for (unsigned j = first; j < end; j++) if (mask >> (j & 31) & 1) grid->votes[j] = votes;
     any = true;
   }
   return any;
@@ -259,8 +279,8 @@ static void runGrid(const Launch& launch) {
     s.blockSize = size;
     s.gridSize = grids;
     s.wait = waitFor;
-    s.shows = g.shows.data();
-    s.shown = g.shown.data();
+    s.exchange = exchange;
+    s.ballot = ballot;
     s.linear = i;
   };
   std::vector<unsigned> blockOrder(blocks), order(n);

@@ -8,7 +8,7 @@
 #define __launch_bounds__(...)
 #define __global__ __attribute__((used, visibility("hidden")))
 // A section for each kernel, whose ends the linker tells.
-#define __shared__ static __attribute__((section(EMULATED_SHARED)))
+#define __shared__ static __attribute__((section(EMULATED_SHARED), used))
 
 #define threadIdx (emulated::state->thread)
 #define blockIdx (emulated::state->block)
@@ -17,20 +17,11 @@
 
 static inline void __syncthreads() { emulated::state->wait(0, 0); }
 static inline void __syncwarp(unsigned mask = ~0u) { emulated::state->wait(1, mask); }
-// What a lane of the warp shows in an exchange of the lanes in a mask; ones where it takes no part.
-static inline unsigned long long emulated_shown(unsigned mask, unsigned lane) {
-  return mask >> (lane & 31) & 1 ? emulated::state->shown[(emulated::state->linear & ~31u) | (lane & 31)] : ~0ull;
-}
-static inline void emulated_show(unsigned mask, unsigned long long bits) {
-  emulated::state->shows[emulated::state->linear] = bits;
-  emulated::state->wait(1, mask);
-}
 template <class T> static inline T emulated_shuffle(unsigned mask, T v, unsigned from) {
   static_assert(sizeof(T) == 4 || sizeof(T) == 8, "shuffles move 4 or 8 bytes");
   unsigned long long bits = 0;
   __builtin_memcpy(&bits, &v, sizeof v);
-  emulated_show(mask, bits);
-  bits = emulated_shown(mask, from);
+  bits = emulated::state->exchange(mask, bits, from);
   T r;
   __builtin_memcpy(&r, &bits, sizeof r);
   return r;
@@ -47,12 +38,7 @@ template <class T> static inline T __shfl_up_sync(unsigned mask, T v, unsigned d
   const unsigned lane = emulated::state->linear & 31;
   return emulated_shuffle(mask, v, lane >= d ? lane - d : lane);
 }
-static inline unsigned __ballot_sync(unsigned mask, int set) {
-  emulated_show(mask, set != 0);
-  unsigned votes = 0;
-  for (unsigned lane = 0; lane < 32; lane++) votes |= (unsigned)(emulated_shown(mask, lane) == 1) << lane;
-  return votes;
-}
+static inline unsigned __ballot_sync(unsigned mask, int set) { return emulated::state->ballot(mask, set); }
 static inline float __int_as_float(int x) { float r; __builtin_memcpy(&r, &x, 4); return r; }
 static inline int __float_as_int(float x) { int r; __builtin_memcpy(&r, &x, 4); return r; }
 static inline double __longlong_as_double(long long x) { double r; __builtin_memcpy(&r, &x, 8); return r; }

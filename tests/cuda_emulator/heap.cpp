@@ -72,7 +72,5 @@ struct Heap {
     return true;
   }
 };
-static Heap& heap() {
-  static Heap* made = new Heap;
-  return *made;
-}
+static Heap* const made = new Heap;
+static inline Heap& heap() { return *made; }

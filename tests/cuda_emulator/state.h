@@ -7,8 +7,9 @@ struct State {
   Index3 thread, block, blockSize, gridSize;
   // 0 waits for the block, 1 for the lanes in a mask.
   void (*wait)(int kind, unsigned mask);
-  // What each thread of the block shows to its warp next, and what they showed in the exchange that was.
-  unsigned long long *shows, *shown;
+  // Shows bits to the lanes in a mask, and gives those of a lane, ones where it takes no part; or a bit of each lane.
+  unsigned long long (*exchange)(unsigned mask, unsigned long long bits, unsigned from);
+  unsigned (*ballot)(unsigned mask, int set);
   unsigned linear;
 };
 extern __thread State* state;
