@@ -26,3 +26,15 @@ export function program(): number[] {
     return parts.flatMap((part) => Array.from(part.dataSync() as Float64Array));
   }) as unknown as number[];
 }
+
+/** A traced function whose arguments change from call to call, in values and in place. */
+export function traced(): number[] {
+  const step = tnp.function((x: tnp.NDArray, w: tnp.NDArray) => tnp.tanh(tnp.matmul(tnp.sin(x), w)));
+  return tnp.scope(() =>
+    Array.from({ length: 8 }, (_, i) => {
+      const x = tnp.linspace(-1, i, 12).reshape([3, 4]), w = tnp.cos(tnp.arange(8)).reshape([4, 2]);
+      // Held until the end: the next result lies elsewhere.
+      return step(x, w);
+    }).flatMap((y) => Array.from(y.dataSync() as Float64Array))
+  ) as unknown as number[];
+}
