@@ -340,7 +340,8 @@ export class WorkQueue {
       item.whole = false;
       const start = performance.now();
       this.#direct(() => item.run(region));
-      item.rate = (performance.now() - start) * 1e6 / item.units(region);
+      // The next slice may go a slower way: kernels are timed in two.
+      item.rate = Math.max((performance.now() - start) * 1e6 / item.units(region), item.rate / 2);
     } catch (error) {
       regions.length = 0;
       this.#fail(item, error);

@@ -13,7 +13,7 @@ const SMALL = 5000;
 const GAIN = 0.8;
 
 /** Above this part, launches that JavaScript does in so many nanoseconds are timed both ways, so often each, and the fastest decides. */
-const CLEAR = 0.3, TIMED = 1e5, TRIALS = 4;
+const CLEAR = 0.3, TIMED = 1e5, TOO_LONG = 2e7, TRIALS = 4;
 
 /** Nanoseconds that making a module took, smoothed. */
 let expected = 2e6;
@@ -57,7 +57,7 @@ export class WasmChoice {
     }
     if (runner === null) return false;
     if (always) return runner.run(launch, true);
-    if (ns >= TIMED && this.#trials < 2 * TRIALS && runner.cost > CLEAR * this.#cost) {
+    if (ns >= TIMED && ns < TOO_LONG && this.#trials < 2 * TRIALS && runner.cost > CLEAR * this.#cost) {
       return this.#try(runner, launch, ns, js);
     }
     return runner.cost <= GAIN * this.#cost && runner.run(launch, false);
