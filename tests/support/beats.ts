@@ -38,7 +38,7 @@ export async function beats<T>(run: () => Promise<T>): Promise<Beats<T>> {
  */
 export async function lateness(run: () => Promise<unknown>, enough: number): Promise<number> {
   let best = Infinity;
-  for (let i = 0; i < 8 && best > enough; i++) {
+  for (let i = 0; i < 16 && best > enough; i++) {
     const idle = (await beats(() => setTimeout(150))).late;
     best = Math.min(best, (await beats(run)).late - 3 * idle);
   }
