@@ -25,7 +25,3 @@ else {
   run(bun.command, ["build", entry, "--outfile", entry, "--target=node", "--format=esm", "--external", "koffi"]);
   for (const file of modules) if (join(dist, file) !== entry) rmSync(join(dist, file));
 }
-
-// What `make kernels` made goes along.
-const pack = join(root, "kernels/pack");
-if (existsSync(pack)) cpSync(pack, join(root, "dist/kernels/pack"), { recursive: true });

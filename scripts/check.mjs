@@ -21,6 +21,7 @@ export async function runChecks(only = []) {
     command("deno fmt", deno, ["fmt", "--check"]),
     command("deno lint", deno, ["lint"]),
     { name: "doc examples", run: () => runExamples(deno) },
+    { name: "npm package", run: buildAndLoad },
   ].filter((check) => only.length === 0 || only.some((word) => check.name.includes(word)));
   console.log(`checks: ${checks.map((check) => check.name).join(", ")}`);
   const results = await mapLimit(checks, 2, async (check) => {
@@ -37,6 +38,16 @@ export async function runChecks(only = []) {
     return found;
   });
   return results.flat();
+}
+
+/** Builds the package and computes with it, as users of npm do in Node. @returns {Promise<CheckResult[]>} */
+async function buildAndLoad() {
+  const built = await run(process.execPath, [join(root, "scripts/build.mjs")], { timeout: 300 });
+  if (built.code !== 0) return [{ name: "npm package", ok: false, output: built.output }];
+  const node = findRuntime("node")?.command ?? "node";
+  const text = 'import { tnp } from "./dist/mod.js"; console.log(tnp.add([1, 2], 0.5).toArray().join());';
+  const ended = await run(node, ["--input-type=module", "-e", text], { timeout: 60 });
+  return [{ name: "npm package", ok: ended.code === 0 && ended.output.trim() === "1.5,2.5", output: ended.output }];
 }
 
 /** @param {string} name @param {string} file @param {string[]} args */

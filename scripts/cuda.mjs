@@ -34,16 +34,24 @@ function hasKoffi() {
   return existsSync(join(root, "node_modules", "koffi"));
 }
 
+/** What a runtime prints last for a program from the repository. @returns {string} */
+function answerOf(/** @type {import("./lib.mjs").RuntimeName} */ name, /** @type {string} */ text) {
+  const own = {
+    deno: ["eval", text],
+    bun: ["-e", text],
+    node: ["--conditions=source", "--input-type=module", "-e", text],
+  };
+  const options = /** @type {const} */ ({ cwd: root, env, encoding: "utf8" });
+  const { status, stdout, stderr } = spawnSync(findRuntime(name).command, own[name], options);
+  if (status !== 0) stop(`${name} cannot run this: ${stderr}`);
+  return stdout.trim().split("\n").at(-1);
+}
+
 /** Says which GPU the first usable runtime sees; ends the script where it sees none. */
 function report() {
   const text = 'import { tnp } from "./mod.ts"; const { cuda } = tnp.config.build_info();' +
     'console.log(JSON.stringify([tnp.config.list_physical_devices("GPU"), cuda]));';
-  const name = usable[0], { command } = findRuntime(name);
-  const args = name === "deno" ? ["eval", text] : ["--conditions=source", "--input-type=module", "-e", text];
-  const ended = spawnSync(command, name === "bun" ? ["-e", text] : args, { cwd: root, env, encoding: "utf8" });
-  const line = ended.stdout?.trim().split("\n").at(-1) ?? "";
-  if (ended.status !== 0 || line === "") stop(`${name} cannot load tnp: ${ended.stderr}`);
-  const [gpus, cuda] = JSON.parse(line);
+  const [gpus, cuda] = JSON.parse(answerOf(usable[0], text));
   if (gpus.length === 0) stop(`no GPU: ${cuda.hint}; --dry runs on the emulator`);
   for (const gpu of gpus) {
     const { name: device, model, memory, compute_capability } = gpu;
@@ -54,17 +62,9 @@ function report() {
 }
 
 /** The emulator's environment. */
-function emulated(name) {
-  const text = 'import { emulatorPath } from "./tests/support/cuda.ts"; console.log(emulatorPath);';
-  const { command } = findRuntime(name);
-  const args = name === "deno"
-    ? ["eval", text]
-    : name === "bun"
-    ? ["-e", text]
-    : ["--conditions=source", "--input-type=module", "-e", text];
-  const ended = spawnSync(command, args, { cwd: root, env, encoding: "utf8" });
-  const path = ended.stdout?.trim().split("\n").at(-1) ?? "";
-  if (ended.status !== 0 || !existsSync(path)) stop(`the emulator cannot be built, it needs g++: ${ended.stderr}`);
+function emulated(/** @type {import("./lib.mjs").RuntimeName} */ name) {
+  const path = answerOf(name, 'import { emulatorPath } from "./tests/support/cuda.ts"; console.log(emulatorPath);');
+  if (!existsSync(path)) stop("the emulator cannot be built, it needs g++");
   return Object.fromEntries(["TNP_CUDA", "TNP_NVRTC", "TNP_CUBLAS", "TNP_CUBLASLT"].map((name) => [name, path]));
 }
 

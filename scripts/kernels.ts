@@ -134,10 +134,15 @@ async function main(): Promise<void> {
         const path = join(target, packName(level, openmp)), output = `${path}.tmp`;
         const objects = join(folder, "objects");
         writeFileSync(objects, keys.map((key) => join(folder, `${key}.o`)).join("\n"));
-        await execute(found.path, [...flags, "-shared", "-s", "-o", output, `@${objects}`, "-lm"]);
-        const sha256 = createHash("sha256").update(readFileSync(output)).digest("hex");
+        let sha256: string;
+        try {
+          await execute(found.path, [...flags, "-shared", "-s", "-o", output, `@${objects}`, "-lm"]);
+          sha256 = createHash("sha256").update(readFileSync(output)).digest("hex");
+          renameSync(output, `${path}.so`);
+        } finally {
+          rmSync(output, { force: true });
+        }
         const index: PackIndex = { format: 1, sha256, kernels: keys };
-        renameSync(output, `${path}.so`);
         writeFileSync(`${path}.json`, JSON.stringify(index));
         console.log(`${path}.so`);
       }

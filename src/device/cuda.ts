@@ -16,12 +16,12 @@ import { DeviceError } from "../base/errors.ts";
 import type { ArgumentBlock } from "./cuda_block.ts";
 import { cubinOf } from "./cuda_compile.ts";
 import { type CudaRecorder, CudaRecorders, type RecorderHost, Unrecordable } from "./cuda_graph.ts";
-import { CudaKernel, cudaOf, type CudaProgram } from "./cuda_kernel.ts";
+import { CudaKernel, cudaOf, type CudaProgram, type SortRows } from "./cuda_kernel.ts";
 import { LtProducts } from "./cuda_lt.ts";
 import { type CudaBuffer, CudaMemory } from "./cuda_memory.ts";
 import { PeerEnd } from "./cuda_peer.ts";
 import { cudaRoutine, type RoutineHost } from "./cuda_routines.ts";
-import { type SortRows, sortRows } from "./cuda_sorting.ts";
+import { sortRows } from "./cuda_sorting.ts";
 import { Transfers } from "./cuda_transfer.ts";
 import type { Buffer, Callable, Executable, MemoryStats, Recorder } from "./device.ts";
 

@@ -26,7 +26,22 @@ import { type DType, dtypes } from "../base/dtype.ts";
 import { DeviceError } from "../base/errors.ts";
 import { ArgumentBlock } from "./cuda_block.ts";
 import { CudaBuffer } from "./cuda_memory.ts";
-import type { Buffer, Device, Launch } from "./device.ts";
+import type { ArrayArg, Buffer, Device, Launch } from "./device.ts";
+
+/** Rows to sort; addresses are in bytes, 0 for what is not wanted. */
+export interface SortRows {
+  readonly dtype: DType;
+  readonly rows: number;
+  readonly n: number;
+  /** Dense values. They must lie elsewhere than the results. */
+  readonly x: number;
+  /** Where sorted values go. */
+  readonly values: number;
+  /** Where the positions (uint32) go that they had in their row. */
+  readonly order: number;
+  /** How many of the lowest bits may differ, where not all. */
+  readonly bits?: number;
+}
 
 /** What kernels and routines need of a GPU. */
 export interface Gpu extends Device {
@@ -45,22 +60,21 @@ export interface Gpu extends Device {
   enqueue(what: object, addresses: readonly Address[], call: (stream: Address) => void): void;
   /** The most blocks of a launch that pay: kernels go on in strides. */
   readonly maxBlocks: number;
-  /** Sorts rows of dense values, stably: see `SortRows` in `cuda_sorting.ts`. */
-  sortRows(sort: {
-    readonly dtype: DType;
-    readonly rows: number;
-    readonly n: number;
-    readonly x: number;
-    readonly values: number;
-    readonly order: number;
-    readonly bits?: number;
-  }): void;
+  /** A static kernel, made once a key. */
+  program(key: string, make: () => CudaProgram): CudaProgram;
+  /** Sorts rows of dense values, stably. */
+  sortRows(sort: SortRows): void;
 }
 
 /** The GPU memory behind a buffer. @throws DeviceError for one of another device */
 export function cudaOf(buffer: Buffer, gpu: Device): CudaBuffer {
   if (buffer instanceof CudaBuffer && buffer.device === gpu) return buffer;
   throw new DeviceError(`buffer: got memory of ${buffer.device.name}, expected memory of ${gpu.name}`);
+}
+
+/** The device address of an array of a routine. */
+export function addressOf(gpu: Gpu, arg: ArrayArg, dtype: DType): number {
+  return cudaOf(arg.buffer, gpu).address + arg.offset * dtypes[dtype].itemsize;
 }
 
 /** Points from which on 32-bit indices may overflow in a stride. */

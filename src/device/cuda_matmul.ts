@@ -8,7 +8,7 @@ import { renderMatmul } from "../../kernels/cuda.ts";
 import type { Routine } from "../../kernels/kernel.ts";
 import { type DType, dtypeInfo } from "../base/dtype.ts";
 import { type Fusion, Recognizer } from "./cuda_epilogue.ts";
-import { cudaOf, CudaProgram, type Gpu } from "./cuda_kernel.ts";
+import { addressOf, CudaProgram, type Gpu } from "./cuda_kernel.ts";
 import { isLtDType, type LtProducts } from "./cuda_lt.ts";
 import type { ArrayArg, Buffer, Call, Callable } from "./device.ts";
 import { densify, EpilogueRunner, temporary } from "./epilogue.ts";
@@ -22,15 +22,10 @@ export interface MatmulHost extends Gpu {
   readonly cublas: Cublas | null;
   /** Whether float32 products may round their inputs to TF32. */
   readonly tf32: boolean;
-  /** A static kernel, made once a key. */
-  program(key: string, make: () => CudaProgram): CudaProgram;
 }
 
 /** The largest size that cuBLAS takes. */
 const INT_MAX = 2 ** 31 - 1;
-
-const addressOf = (gpu: Gpu, arg: ArrayArg, dtype: DType) =>
-  cudaOf(arg.buffer, gpu).address + arg.offset * dtypeInfo(dtype).itemsize;
 
 /** Multiplies by cuBLAS; false where a matrix lies in a way that it cannot take. */
 function multiplyBlas(gpu: MatmulHost, blas: Cublas, dtype: BlasDType, p: Problem): boolean {

@@ -6,11 +6,11 @@ import type { Routine, RoutineName } from "../../kernels/kernel.ts";
 import type { DType } from "../base/dtype.ts";
 import { DeviceError } from "../base/errors.ts";
 import { matmul, type MatmulHost } from "./cuda_matmul.ts";
-import { search, sorted, type SortHost } from "./cuda_sorting.ts";
+import { search, sorted } from "./cuda_sorting.ts";
 import type { Callable } from "./device.ts";
 
 /** What the routines need besides a GPU. */
-export type RoutineHost = MatmulHost & SortHost;
+export type RoutineHost = MatmulHost;
 
 /** Without epilogue: these are not followed by one. */
 function plain(routine: Routine, callable: Callable): Callable {

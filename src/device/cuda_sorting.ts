@@ -3,6 +3,7 @@
  * @module
  */
 import {
+  type CudaSource,
   RADIX_BITS,
   radixPays,
   radixTile,
@@ -14,45 +15,20 @@ import {
   renderSortTile,
   SORT_TILE,
 } from "../../kernels/cuda.ts";
-import type { CudaSource } from "../../kernels/cuda.ts";
 import type { Routine } from "../../kernels/kernel.ts";
 import { type DType, dtypeInfo } from "../base/dtype.ts";
 import { DeviceError } from "../base/errors.ts";
 import { contiguousStrides, isContiguous, sizeOf } from "../base/shape.ts";
-import { cudaOf, CudaProgram, type Gpu } from "./cuda_kernel.ts";
+import { addressOf, CudaProgram, type Gpu, type SortRows } from "./cuda_kernel.ts";
 import type { ArrayArg, Buffer, Call } from "./device.ts";
 import { convert, densify } from "./epilogue.ts";
-
-/** What sorting needs besides a GPU. */
-export interface SortHost extends Gpu {
-  /** A static kernel, made once a key. */
-  program(key: string, make: () => CudaProgram): CudaProgram;
-}
-
-/** Rows to sort; addresses are in bytes, 0 for what is not wanted. */
-export interface SortRows {
-  readonly dtype: DType;
-  readonly rows: number;
-  readonly n: number;
-  /** Dense values. They must lie elsewhere than the results. */
-  readonly x: number;
-  /** Where sorted values go. */
-  readonly values: number;
-  /** Where the positions (uint32) go that they had in their row. */
-  readonly order: number;
-  /** How many of the lowest bits may differ, where not all. */
-  readonly bits?: number;
-}
 
 /** Chunks that keep a GPU busy: blocks of the passes of a radix sort. */
 const CHUNKS = 1024;
 
-const addressOf = (gpu: Gpu, arg: ArrayArg, dtype: DType) =>
-  cudaOf(arg.buffer, gpu).address + arg.offset * dtypeInfo(dtype).itemsize;
-
 /** A static kernel with its arguments filled in. */
 function prepared(
-  gpu: SortHost,
+  gpu: Gpu,
   key: string,
   render: () => CudaSource,
   values: Readonly<Record<string, number>>,
@@ -91,7 +67,7 @@ class Scratch implements Disposable {
 }
 
 /** Sorts rows of dense values, stably; `values` or `order` or both get the result. */
-export function sortRows(gpu: SortHost, sort: SortRows): void {
+export function sortRows(gpu: Gpu, sort: SortRows): void {
   const { dtype, rows, n } = sort;
   if (rows * n === 0) return;
   if (n > 0xffffffff) throw new DeviceError(`sort: got rows of ${n}, expected fewer than 2^32`);
@@ -111,7 +87,7 @@ function targets(passes: number, last: number, byteLength: number, scratch: Scra
   });
 }
 
-function radixSort(gpu: SortHost, scratch: Scratch, { dtype, rows, n, x, values, order, bits }: SortRows): void {
+function radixSort(gpu: Gpu, scratch: Scratch, { dtype, rows, n, x, values, order, bits }: SortRows): void {
   const { itemsize } = dtypeInfo(dtype), total = rows * n, positions = order !== 0;
   const width = Math.min(bits ?? 64, dtype === "bool" ? 1 : 8 * itemsize);
   const passes = Math.max(1, Math.ceil(width / RADIX_BITS));
@@ -136,7 +112,7 @@ function radixSort(gpu: SortHost, scratch: Scratch, { dtype, rows, n, x, values,
   }
 }
 
-function mergeSort(gpu: SortHost, scratch: Scratch, { dtype, rows, n, x, values, order }: SortRows): void {
+function mergeSort(gpu: Gpu, scratch: Scratch, { dtype, rows, n, x, values, order }: SortRows): void {
   const { itemsize } = dtypeInfo(dtype), total = rows * n, positions = order !== 0;
   const tiles = Math.ceil(n / SORT_TILE), passes = 1 + Math.ceil(Math.log2(tiles));
   const places = targets(passes, values === 0 ? scratch.take(total * itemsize) : values, total * itemsize, scratch);
@@ -183,7 +159,7 @@ function intoDense(
 }
 
 /** Sorts along the last axis: values, or positions as int64. */
-export function sorted(gpu: SortHost, dtype: DType, { inputs, output }: Call, positions: boolean): void {
+export function sorted(gpu: Gpu, dtype: DType, { inputs, output }: Call, positions: boolean): void {
   const shape = output.shape!, n = shape.at(-1)!, rows = n === 0 ? 0 : sizeOf(shape) / n;
   if (rows === 0) return;
   using scratch = new Scratch(gpu);
@@ -198,7 +174,7 @@ export function sorted(gpu: SortHost, dtype: DType, { inputs, output }: Call, po
 }
 
 /** Looks values up in a sorted vector. */
-export function search(gpu: SortHost, routine: Routine, { inputs, output }: Call): void {
+export function search(gpu: Gpu, routine: Routine, { inputs, output }: Call): void {
   const dtype = routine.dtypes[0] as DType, right = routine.params["side"] === "right";
   using scratch = new Scratch(gpu);
   const table = dense(inputs[0]!, dtype, scratch), wanted = dense(inputs[1]!, dtype, scratch);

@@ -76,7 +76,11 @@ export function packFolder(): string | null {
   const own = env("TNP_KERNELS");
   if (own === "none") return null;
   if (own !== undefined) return isAbsolute(own) || permission("read") ? resolve(own) : null;
-  const url = new URL("../../kernels/pack/", import.meta.url);
+  // The package's JavaScript is one file, dist/mod.js.
+  const url = new URL(
+    import.meta.url.endsWith("/dist/mod.js") ? "../kernels/pack/" : "../../kernels/pack/",
+    import.meta.url,
+  );
   return url.protocol === "file:" ? fileURLToPath(url) : null;
 }
 
@@ -122,10 +126,11 @@ function openPack(folder: string): Pack | null {
         continue;
       }
       try {
+        const pack = new Pack(`${path}.so`, index.kernels);
         // Fails where OpenMP's library is missing.
-        if (index.kernels.length > 0) new Pack(path + ".so", index.kernels).kernel(index.kernels[0]!);
+        if (index.kernels.length > 0) pack.kernel(index.kernels[0]!);
         debug("engines", () => `${index.kernels.length} kernels in ${path}.so`);
-        return new Pack(path + ".so", index.kernels);
+        return pack;
       } catch (error) {
         if (!(error instanceof LibraryError)) throw error;
         debug("engines", () => `the kernels in ${path}.so cannot be loaded: ${error.message}`);

@@ -7,10 +7,10 @@ import type { Address } from "../../ffi/types.ts";
 import type { Expr } from "../../kernels/expr.ts";
 import type { Kernel, Routine } from "../../kernels/kernel.ts";
 import { cpu } from "../../src/device/cpu.ts";
-import { CudaKernel, type CudaProgram } from "../../src/device/cuda_kernel.ts";
+import { CudaKernel, type CudaProgram, type SortRows } from "../../src/device/cuda_kernel.ts";
 import { CudaBuffer, type CudaMemory } from "../../src/device/cuda_memory.ts";
 import { cudaRoutine, type RoutineHost } from "../../src/device/cuda_routines.ts";
-import { type SortRows, sortRows } from "../../src/device/cuda_sorting.ts";
+import { sortRows } from "../../src/device/cuda_sorting.ts";
 import type { Buffer, Callable, Executable, MemoryStats } from "../../src/device/device.ts";
 
 /** Where the first block lies. */
