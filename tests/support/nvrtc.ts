@@ -54,8 +54,11 @@ export function compileOne(nvrtc: Nvrtc, text: string, architecture: string): {
   readonly messages: string;
   readonly report: Report;
 } {
-  const options = [`--gpu-architecture=${architecture}`, "--ptxas-options=-v", ...cudaFlags];
-  const { cubin, log } = nvrtc.compile(text, "kernel.cu", options);
+  return compileAs(nvrtc, { text, architecture, fast: false });
+}
+
+function compileAs(nvrtc: Nvrtc, job: Job): ReturnType<typeof compileOne> {
+  const { cubin, log } = nvrtc.compile(job.text, "kernel.cu", optionsOf(job));
   return { cubin, messages: messagesOf(log), report: reportsOf(log).get("tnp_kernel")! };
 }
 
@@ -79,14 +82,20 @@ function reportsOf(log: string): Map<string, Report> {
 /** A source to compile. */
 export interface Job {
   readonly text: string;
-  readonly kind: string;
   readonly architecture: string;
+  /** Without most optimisations, in less than half of the time. What the assembler reports is not what the kernel will need. */
+  readonly fast: boolean;
+}
+
+function optionsOf({ architecture, fast }: Omit<Job, "text">): string[] {
+  const fastest = fast ? ["--Ofast-compile=max"] : [];
+  return [`--gpu-architecture=${architecture}`, "--ptxas-options=-v", ...cudaFlags, ...fastest];
 }
 
 /** What became of a job: its report, or an error. */
 export type Outcome = Report | string;
 
-/** Kernels of a program: parsing and starting the compiler take as long as a small kernel. */
+/** Kernels of a program: starting the compiler takes as long as a small kernel. */
 const TOGETHER = 24;
 
 /** Compiles jobs, many in a program; those of a program that fails, one by one. */
@@ -94,21 +103,20 @@ export function compileJobs(nvrtc: Nvrtc, jobs: readonly Job[]): Outcome[] {
   const outcomes = new Array<Outcome>(jobs.length).fill("");
   const one = (i: number): void => {
     try {
-      const { messages, report } = compileOne(nvrtc, jobs[i]!.text, jobs[i]!.architecture);
+      const { messages, report } = compileAs(nvrtc, jobs[i]!);
       outcomes[i] = messages === "" ? report : messages;
     } catch (error) {
       outcomes[i] = (error as Error).message;
     }
   };
-  for (const [architecture, all] of Map.groupBy(jobs.keys(), (i) => jobs[i]!.architecture)) {
-    for (let from = 0; from < all.length; from += TOGETHER) {
-      const part = all.slice(from, from + TOGETHER);
+  for (const alike of Map.groupBy(jobs.keys(), (i) => optionsOf(jobs[i]!).join(" ")).values()) {
+    for (let from = 0; from < alike.length; from += TOGETHER) {
+      const part = alike.slice(from, from + TOGETHER);
       const text = part.map((i, n) =>
         `namespace n${n} {\n${jobs[i]!.text.replace(/\btnp_kernel\b/, `tnp_kernel_${n}`)}\n}\n`
       ).join("");
-      const options = [`--gpu-architecture=${architecture}`, "--ptxas-options=-v", ...cudaFlags];
       try {
-        const { log } = nvrtc.compile(text, "kernels.cu", options), reports = reportsOf(log);
+        const { log } = nvrtc.compile(text, "kernels.cu", optionsOf(jobs[part[0]!]!)), reports = reportsOf(log);
         if (messagesOf(log) !== "") part.forEach(one);
         else part.forEach((i, n) => outcomes[i] = reports.get(`tnp_kernel_${n}`) ?? "no report");
       } catch {
@@ -139,11 +147,8 @@ export function serve(path: string): void {
  */
 export async function compileAll(nvrtc: Nvrtc, jobs: readonly Job[]): Promise<{ outcomes: Outcome[]; fresh: number }> {
   const folder = join(cache, "nvrtc_checked"), file = join(folder, `${nvrtc.version}.jsonl`);
-  const keyOf = ({ text, architecture }: Job) =>
-    createHash("sha256").update([text, nvrtc.version, architecture, ...cudaFlags].join("\0")).digest("hex").slice(
-      0,
-      32,
-    );
+  const keyOf = (job: Job) =>
+    createHash("sha256").update([job.text, nvrtc.version, ...optionsOf(job)].join("\0")).digest("hex").slice(0, 32);
   const known = new Map<string, Report>();
   if (existsSync(file)) {
     for (const line of readFileSync(file, "utf8").split("\n")) {
