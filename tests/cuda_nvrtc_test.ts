@@ -45,7 +45,7 @@ if (!(nvrtc instanceof Nvrtc)) {
 } else {
   const build = (source: CudaSource | string, architecture: string) => {
     const text = typeof source === "string" ? source : source.text;
-    const { cubin, messages, report } = compileOne(nvrtc, text, architecture);
+    const { cubin, messages, report } = compileOne(nvrtc, { text, architecture });
     assert.deepEqual([...cubin.subarray(0, 4)], [0x7f, 0x45, 0x4c, 0x46]);
     assert.equal(messages, "");
     return report;
