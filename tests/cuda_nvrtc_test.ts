@@ -201,7 +201,7 @@ if (!(nvrtc instanceof Nvrtc)) {
           const { title, text, kind, architecture, fast } = jobs[i]!;
           const tell = (what: string) => [`${title} (${kind}, ${architecture}): ${what}`];
           if (typeof outcome === "string") return tell(outcome);
-          if (kind !== "map" || fast) return [];
+          if (fast) return [];
           if (outcome.spills > 0) return tell(`${outcome.spills} bytes of spills`);
           if (outcome.stack > 0 && !withTables.test(text)) return tell(`${outcome.stack} bytes of stack`);
           return [];
