@@ -10,7 +10,7 @@ help:
 	@echo "make test           install, then all tests in Deno, Bun and Node; ends with: N passed, N failed"
 	@echo "make test-embedded  the tests without compiler and native libraries"
 	@echo "make test-cuda      the tests of the GPU on a real one: needs RUNTIME, a driver, and NVRTC from pip or a toolkit"
-	@echo "make test-cuda-full the tests of the GPU on the emulator, with more faults, and NVRTC on all their kernels"
+	@echo "make test-cuda-full the tests of the GPU on the emulator, with more faults, and NVRTC on all kernels as on a GPU"
 	@echo "make check          types, format, lint, examples of the documentation"
 	@echo "make fmt            format the source"
 	@echo "make build          dist/ for npm"
@@ -46,7 +46,7 @@ test-embedded: setup
 test-cuda:
 	@PYTHON=$(PYTHON) $(run) scripts/cuda.mjs test
 
-test-cuda-full: setup
+test-cuda-full: setup nvrtc
 	@TNP_TEST_FULL=1 TNP_TEST_TIMEOUT=7200 node scripts/test.mjs cuda_
 
 check: setup

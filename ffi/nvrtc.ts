@@ -59,6 +59,7 @@ export class Nvrtc implements Disposable {
   /** Architectures it compiles for, as numbers: 90 is sm_90. */
   readonly architectures: readonly number[];
   readonly #library: Library<typeof symbols>;
+  readonly #number: readonly [major: number, minor: number];
   readonly #out = new BigUint64Array(new ArrayBuffer(8));
 
   /** @throws LibraryError where it cannot be opened */
@@ -68,7 +69,8 @@ export class Nvrtc implements Disposable {
     this.#openBuiltins();
     const major = new Int32Array(new ArrayBuffer(4)), minor = new Int32Array(new ArrayBuffer(4));
     this.#check("nvrtcVersion", this.#library.symbols.nvrtcVersion(major, minor));
-    this.version = `${major[0]}.${minor[0]}`;
+    this.#number = [major[0]!, minor[0]!];
+    this.version = this.#number.join(".");
     const f = this.#library.symbols;
     this.#check("nvrtcGetNumSupportedArchs", f.nvrtcGetNumSupportedArchs(major));
     const list = new Int32Array(new ArrayBuffer(4 * Math.max(1, major[0]!)));
@@ -83,6 +85,11 @@ export class Nvrtc implements Disposable {
     const folder = this.path.slice(0, at);
     const names = entries(folder, /^libnvrtc-builtins\.so\.\d+\.\d+$/);
     for (const name of names) dlopen(join(folder, name), RTLD.NOW | RTLD.NODELETE);
+  }
+
+  /** Whether it is of this version or a later one. */
+  atLeast(major: number, minor: number): boolean {
+    return this.#number[0] > major || this.#number[0] === major && this.#number[1] >= minor;
   }
 
   /**

@@ -36,6 +36,11 @@ const transcendental: ReadonlySet<Op> = new Set<Op>([
 ]);
 const slow: ReadonlySet<Op> = new Set<Op>(["floordiv", "mod", "fmod", "gcd", "hypot", "nextafter", "popcount"]);
 
+/** Whether an operation on floating-point numbers is many instructions: a division, a root, or another function. */
+export function isLong(op: Op): boolean {
+  return transcendental.has(op) || slow.has(op) || op === "div" || op === "sqrt";
+}
+
 function half(dtype: ScalarType): boolean {
   return dtype === "float16" || dtype === "bfloat16";
 }

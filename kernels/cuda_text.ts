@@ -7,7 +7,7 @@
  */
 import { dtypes, type ScalarType } from "../src/base/dtype.ts";
 import { cCast, cLiteral, cMemory, cOperation, cType, cWrap } from "./c_ops.ts";
-import { nativeWeight } from "./cost.ts";
+import { isLong, nativeWeight } from "./cost.ts";
 import type { Expr, LoadArg } from "./expr.ts";
 import { accExprs } from "./monoid.ts";
 import { blockLayout, type Kernel, type Monoid } from "./kernel.ts";
@@ -57,12 +57,24 @@ export function prepare(kernel: Kernel): Kernel {
 export const HEAVY = 40;
 
 /**
- * Blocks of a multiprocessor at once that the compiler must allow for: it may take up to 64 registers for a thread, or more where
- * there is more to keep. Left to itself it keeps to fewer and puts values into memory.
+ * Blocks of a multiprocessor at once that the compiler must allow for: with 4 it may take 64 registers for a thread, with 2 it may take
+ * 128 where there is more to keep. Left to itself it keeps to fewer and puts values into memory.
  */
 function blocksEach(k: Kernel): number {
-  if (k.operands.length + k.outputs.length > 16) return 1;
-  return nativeWeight(k) > HEAVY ? 2 : 4;
+  const arrays = k.operands.length + k.outputs.length;
+  if (arrays > 16) return 1;
+  return arrays > 7 || nativeWeight(k) > HEAVY || hasLongFloat64(k) ? 2 : 4;
+}
+
+/** Whether a kernel divides float64 numbers or calls functions of them: those need 64 registers alone. */
+function hasLongFloat64(k: Kernel): boolean {
+  const seen = new Set<Expr>();
+  const visit = (e: Expr): boolean => {
+    if (seen.has(e)) return false;
+    seen.add(e);
+    return e.dtype === "float64" && isLong(e.op) || e.src.some(visit);
+  };
+  return [...k.body, ...k.index, ...k.epilogue ?? [], ...k.reduction?.combine ?? []].some(visit);
 }
 
 /** Operands that expressions look at. */

@@ -1,6 +1,7 @@
 /**
- * CUDA kernels through the real NVRTC, which needs no GPU: the texts of all kinds of kernels, and in Node what NumPy's answers are computed
- * with: those kernels that have loops or operations that no other has, or with TNP_TEST_FULL=1 all of them.
+ * CUDA kernels through the real NVRTC, which needs no GPU: the texts of all kinds of kernels, and in Node what the tables of tests launch.
+ * Of those every kernel is compiled for sm_80 without most optimisations, and one of each shape for sm_90 as it would be on a GPU; with
+ * TNP_TEST_FULL=1 every kernel for both as on a GPU.
  */
 import assert from "node:assert/strict";
 import process from "node:process";
@@ -25,11 +26,11 @@ import {
 } from "../kernels/cuda.ts";
 import type { BinaryOp, Expr, UnaryOp } from "../kernels/expr.ts";
 import type { ScalarType } from "../src/base/dtype.ts";
-import { readJson, readPart } from "./golden/read.ts";
-import { check, skips } from "./golden/run.ts";
-import { capture } from "./support/cuda_capture.ts";
+import { readJson } from "./golden/read.ts";
+import type { Captured } from "./support/cuda_capture.ts";
+import { captureTables, shapeOf } from "./support/cuda_tables.ts";
 import { acc, b, kernel, load, monoid, operand, output } from "./support/kernels.ts";
-import { architectures, compileAll, compileOne, findNvrtc } from "./support/nvrtc.ts";
+import { architectures, compileAll, compileJobs, compileOne, findNvrtc, type Job } from "./support/nvrtc.ts";
 
 const nvrtc = findNvrtc();
 const full = process.env["TNP_TEST_FULL"] === "1";
@@ -42,25 +43,19 @@ if (!(nvrtc instanceof Nvrtc)) {
     assert.match(nvrtc.message, /^NVRTC: (?:cannot open the library; set TNP_NVRTC|hidden by|Deno runs|Node calls)/);
   });
 } else {
-  const build = (source: CudaSource | string, architecture: string) => {
-    const text = typeof source === "string" ? source : source.text;
-    const { cubin, messages, report } = compileOne(nvrtc, text, architecture);
-    assert.deepEqual([...cubin.subarray(0, 4)], [0x7f, 0x45, 0x4c, 0x46]);
-    assert.equal(messages, "");
-    return report;
-  };
-  const everywhere = (source: CudaSource) => {
-    for (const architecture of architectures) build(source, architecture);
-  };
-  /** Checks in the assembler's report that everything stays in registers. */
-  const spills = (source: CudaSource) => {
-    const { stack, spills } = build(source, "sm_90");
-    assert.deepEqual([stack, spills], [0, 0]);
-  };
+  /** Compiles sources, which must all do. @returns the assembler's reports */
+  const compile = (sources: readonly CudaSource[], on: readonly string[] = architectures) =>
+    compileJobs(nvrtc, on.flatMap((architecture) => sources.map(({ text }) => ({ text, architecture })))).map(
+      (outcome) => {
+        assert.ok(typeof outcome !== "string", String(outcome));
+        return outcome;
+      },
+    );
 
   describe(`cuda kernels compile with NVRTC ${nvrtc.version}`, () => {
     test("elementwise: every operation of every dtype, in both widths and as vectors", () => {
       const golden = readJson("kernels.json") as Record<ScalarType, Record<"unary" | "binary" | "cast", object>>;
+      const all: CudaSource[] = [], vectors: CudaSource[] = [], wide: CudaSource[] = [];
       for (const dtype of Object.keys(golden) as ScalarType[]) {
         const x = load(0, dtype), y = load(1, dtype), { unary, binary, cast } = golden[dtype];
         const body: Expr[] = [
@@ -68,26 +63,21 @@ if (!(nvrtc instanceof Nvrtc)) {
           ...Object.keys(binary).map((op) => b.binary(op as BinaryOp, x, y)),
           ...Object.keys(cast).map((to) => b.cast(x, to as ScalarType)),
         ];
-        const all = kernel({
-          operands: [operand(dtype), operand(dtype)],
-          body,
-          outputs: body.map((e) => output(e.dtype)),
-        });
-        build(renderMap(all, false, 1), "sm_80");
-        const sum = kernel({
-          operands: [operand(dtype), operand(dtype)],
-          body: [b.binary("max", x, y)],
-          outputs: [output(dtype)],
-        });
-        assert.ok(vectorWidth(sum) > 1, dtype);
-        everywhere(renderMap(sum, false, vectorWidth(sum)));
-        spills(renderMap(sum, false, vectorWidth(sum)));
-        everywhere(renderMap({ ...sum, rank: 3 }, true, 1));
+        const operands = [operand(dtype), operand(dtype)];
+        all.push(renderMap(kernel({ operands, body, outputs: body.map((e) => output(e.dtype)) }), false, 1));
+        const larger = kernel({ operands, body: [b.binary("max", x, y)], outputs: [output(dtype)] });
+        assert.ok(vectorWidth(larger) > 1, dtype);
+        vectors.push(renderMap(larger, false, vectorWidth(larger)));
+        wide.push(renderMap({ ...larger, rank: 3 }, true, 1));
       }
+      compile(all, ["sm_80"]);
+      compile(wide);
+      for (const { stack, spills } of compile(vectors)) assert.deepEqual([stack, spills], [0, 0]);
     });
 
     const x = load(0, "float32");
     test("reductions", () => {
+      const sources: CudaSource[] = [];
       for (const variant of ["thread", "rows", "block", "columns", "merge"] as const) {
         const k = kernel({
           kind: "reduce",
@@ -102,12 +92,14 @@ if (!(nvrtc instanceof Nvrtc)) {
         });
         const width = variant === "thread" || variant === "merge" ? 1 : 4;
         for (const wide of [false, true]) {
-          for (const vector of [false, true]) everywhere(renderReduce(k, wide, variant, width, vector));
+          for (const vector of [false, true]) sources.push(renderReduce(k, wide, variant, width, vector));
         }
-        everywhere(renderReduce({ ...k, reduction: { ...k.reduction!, name: "other" } }, false, variant, 1, true));
+        sources.push(renderReduce({ ...k, reduction: { ...k.reduction!, name: "other" } }, false, variant, 1, true));
       }
+      compile(sources);
     });
     test("running reductions", () => {
+      const sources: CudaSource[] = [];
       for (const variant of ["thread", "totals", "block"] as const) {
         const k = kernel({
           kind: "scan",
@@ -118,10 +110,12 @@ if (!(nvrtc instanceof Nvrtc)) {
           reduction: monoid("any", "or", "bool", false),
           outputs: [output("bool")],
         });
-        for (const wide of [false, true]) everywhere(renderScan(k, wide, variant));
+        for (const wide of [false, true]) sources.push(renderScan(k, wide, variant));
       }
+      compile(sources);
     });
     test("scatters", () => {
+      const sources: CudaSource[] = [];
       for (const variant of ["serial", "keys", "apply"] as const) {
         for (const mode of ["set", "add", "multiply"] as const) {
           const k = kernel({
@@ -133,11 +127,13 @@ if (!(nvrtc instanceof Nvrtc)) {
             mode,
             outputs: [output("float32", "unit", 2)],
           });
-          everywhere(renderScatter(k, false, variant, 1));
+          sources.push(renderScatter(k, false, variant, 1));
         }
       }
+      compile(sources);
     });
     test("atomic scatters", () => {
+      const sources: CudaSource[] = [];
       for (const dtype of ["int32", "uint32", "int64", "uint64"] as const) {
         for (const mode of ["add", "min", "max"] as const) {
           const k = kernel({
@@ -149,62 +145,89 @@ if (!(nvrtc instanceof Nvrtc)) {
             mode,
             outputs: [output(dtype)],
           });
-          build(renderScatter(k, false, "atomic", 1), "sm_80");
+          sources.push(renderScatter(k, false, "atomic", 1));
         }
       }
+      compile(sources, ["sm_80"]);
     });
     test("sorting, searching, products", () => {
-      for (const dtype of ["bool", "int64", "float16", "float32", "complex128"] as const) {
-        for (
-          const source of [
-            renderSortTile(dtype, true),
-            renderSortMerge(dtype, true, false),
-            renderSearch(dtype, true),
-            renderMatmul(dtype),
-            ...(dtype === "complex128" ? [] : [renderRadixCount(dtype), renderRadixMove(dtype, true)]),
-          ]
-        ) {
-          build(source, "sm_90");
-        }
-      }
-      everywhere(renderRadixOffsets());
+      const sources = (["bool", "int64", "float16", "float32", "complex128"] as const).flatMap((dtype) => [
+        renderSortTile(dtype, true),
+        renderSortMerge(dtype, true, false),
+        renderSearch(dtype, true),
+        renderMatmul(dtype),
+        ...(dtype === "complex128" ? [] : [renderRadixCount(dtype), renderRadixMove(dtype, true)]),
+      ]);
+      compile([...sources, renderRadixOffsets()], ["sm_90"]);
+      compile([renderRadixOffsets()], ["sm_80"]);
+    });
+    test("one kernel is machine code, with a report", () => {
+      const { text } = renderRadixOffsets();
+      const { cubin, messages, report } = compileOne(nvrtc, { text, architecture: "sm_90" });
+      assert.deepEqual([...cubin.subarray(0, 4)], [0x7f, 0x45, 0x4c, 0x46]);
+      assert.equal(messages, "");
+      assert.ok(report.registers > 0);
     });
     test("an error names the function and has the compiler's message", () => {
-      assert.throws(() => build('extern "C" __global__ void f() { nothing(); }', "sm_80"), (error: Error) => {
+      const text = 'extern "C" __global__ void f() { nothing(); }';
+      assert.throws(() => compileOne(nvrtc, { text, architecture: "sm_80" }), (error: Error) => {
         assert.ok(error instanceof NativeError);
         return /^nvrtcCompileProgram: NVRTC_ERROR_COMPILATION \(6\): .*nothing/s.test(error.message);
       });
     });
-    if (runtime.name === "node" && process.env["TNP_CC"] !== "none") {
-      test("what NumPy's answers are computed with, without spills in elementwise kernels", async () => {
-        const parts = "unary binary reduction creation shape joining products searching edges indexing".split(" ");
-        const sources = capture(() => {
-          for (const record of parts.flatMap(readPart)) {
-            if (!skips.some((skip) => skip.matches(record))) assert.equal(check(record), null);
-          }
-        });
-        const chosen = [...sources].filter(([, { novel }]) => full || novel);
-        const jobs = chosen.flatMap(([text, { kind }]) =>
-          architectures.map((architecture) => ({ text, kind, architecture }))
+    test("many in a program: each has its own report, and an error is told of the kernel that has it", () => {
+      const kernel = (bounds: string, body: string) =>
+        `extern "C" __global__ void ${bounds} tnp_kernel(float *x) { ${body} }\n`;
+      // 64 values at once where a thread may have 32 registers.
+      const crowded = "float v[64]; for (int i = 0; i < 64; i++) v[i] = x[i]; __syncthreads();" +
+        "for (int i = 0; i < 64; i++) x[63 - i] = v[i] * v[i];";
+      const texts = [
+        kernel("", "x[0] = 1;"),
+        kernel("__launch_bounds__(1024, 2)", crowded),
+        kernel("", "x[0] = y;"),
+        kernel("", crowded),
+      ];
+      const at = (some: readonly string[]) =>
+        compileJobs(nvrtc, some.map((text) => ({ text, architecture: "sm_90" }))).map((outcome) =>
+          typeof outcome === "string" ? outcome : outcome.spills > 0 ? "spills" : "fits"
         );
+      const [first, second, wrong, last] = at(texts);
+      assert.deepEqual([first, second, last], ["fits", "spills", "fits"]);
+      assert.match(wrong!, /identifier "y" is undefined/);
+      assert.deepEqual(at(texts.filter((_, i) => i !== 2)), ["fits", "spills", "fits"]);
+    });
+    if (runtime.name === "node" && process.env["TNP_CC"] !== "none") {
+      test("what the tables launch, without spills where it is compiled as on a GPU", async () => {
+        const sources = await captureTables();
+        const shapes = new Set<string>(), jobs: (Job & Captured)[] = [];
+        for (const source of sources) {
+          const shape = shapeOf(source.text), first = !shapes.has(shape);
+          shapes.add(shape);
+          jobs.push({ ...source, architecture: "sm_80", fast: !full });
+          if (first || full) jobs.push({ ...source, architecture: "sm_90", fast: false });
+        }
         const start = performance.now();
         const { outcomes, fresh } = await compileAll(nvrtc, jobs);
         const seconds = ((performance.now() - start) / 1000).toFixed(0);
+        const all = sources.length, optimised = jobs.length - all;
         console.log(
-          `NVRTC ${nvrtc.version}: ${chosen.length} of ${sources.size} kernels for ${architectures.join(" and ")}, ` +
+          `NVRTC ${nvrtc.version}: ${all} of ${all} kernels for sm_80${full ? "" : ", hardly optimised"}; ` +
+            `${optimised} of ${all} for sm_90 as on a GPU${
+              full ? "" : ": the others differ in constants and signs"
+            }; ` +
             `${fresh} of ${jobs.length} compiled now, in ${seconds} s`,
         );
         const wrong = outcomes.flatMap((outcome, i) => {
-          const { text, kind, architecture } = jobs[i]!;
-          const tell = (what: string) => [`${text.split("\n")[0]} (${kind}, ${architecture}): ${what}`];
+          const { title, text, kind, architecture, fast } = jobs[i]!;
+          const tell = (what: string) => [`${title} (${kind}, ${architecture}): ${what}`];
           if (typeof outcome === "string") return tell(outcome);
-          if (kind !== "map") return [];
+          if (fast) return [];
           if (outcome.spills > 0) return tell(`${outcome.spills} bytes of spills`);
           if (outcome.stack > 0 && !withTables.test(text)) return tell(`${outcome.stack} bytes of stack`);
           return [];
         });
         assert.deepEqual(wrong, []);
-        assert.ok(chosen.length > 1000);
+        assert.ok(all > 12_000 && shapes.size > 8000);
       });
     }
   });

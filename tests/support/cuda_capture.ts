@@ -4,43 +4,25 @@
  */
 import { native } from "../../ffi/mem.ts";
 import type { Address } from "../../ffi/types.ts";
-import type { Expr } from "../../kernels/expr.ts";
 import type { Kernel, Routine } from "../../kernels/kernel.ts";
 import { cpu } from "../../src/device/cpu.ts";
 import { CudaKernel, type CudaProgram, type SortRows } from "../../src/device/cuda_kernel.ts";
 import { CudaBuffer, type CudaMemory } from "../../src/device/cuda_memory.ts";
 import { cudaRoutine, type RoutineHost } from "../../src/device/cuda_routines.ts";
 import { sortRows } from "../../src/device/cuda_sorting.ts";
-import type { Buffer, Callable, Executable, MemoryStats } from "../../src/device/device.ts";
+import type { Buffer, Callable, Executable, Launch, MemoryStats } from "../../src/device/device.ts";
+import { type Engine, type Place, runJs } from "./kernels.ts";
 
 /** Where the first block lies. */
 const BASE = 1 << 20;
 
-/** A source. */
+/** A source without its title: kernels that compute the same have one. */
 export interface Captured {
+  readonly text: string;
+  /** What the first kernel with this text computes. */
+  readonly title: string;
   /** `map`, `reduce`, `scan`, `scatter`, or the name of a routine. */
   readonly kind: string;
-  /** Whether it has loops, or an operation on some dtypes, that no source before it had. */
-  readonly novel: boolean;
-}
-
-/** The loops of a source, and how it moves through memory: what is left without expressions and without types of equal size. */
-function loopsOf(source: string): string {
-  const lines = source.slice(source.indexOf("__global__")).split("\n");
-  const kept = lines.filter((line) => /^\s*(?:for|if|typedef|const i|#pragma|__shared__|__sync)/.test(line));
-  return kept.join("\n").replace(/\b[iuf](8|16|32|64)\b/g, "$1");
-}
-
-/** Adds each operation of expressions, with the dtypes that it takes and gives. */
-function addOperations(roots: readonly Expr[], kind: string, into: Set<string>): void {
-  const seen = new Set<Expr>();
-  const visit = (e: Expr): void => {
-    if (seen.has(e)) return;
-    seen.add(e);
-    into.add(`${kind} ${e.op}:${e.dtype}(${e.src.map((s) => s.dtype)})`);
-    e.src.forEach(visit);
-  };
-  roots.forEach(visit);
 }
 
 /** A GPU that only collects sources. */
@@ -53,21 +35,16 @@ class CaptureDevice implements RoutineHost {
   readonly cublasLt = null;
   readonly tf32 = false;
   readonly sources = new Map<string, Captured>();
-  /** What asks, and the expressions it asks for. */
-  asking: { readonly kind: string; readonly roots: readonly Expr[] } = { kind: "", roots: [] };
-  readonly #features = new Set<string>();
+  /** What asks: the kind of a kernel, or a routine. */
+  asking = "";
   readonly #memory = { free() {} } as unknown as CudaMemory;
   readonly #kernels = new Map<string, CudaKernel>();
   readonly #programs = new Map<string, CudaProgram>();
   readonly #blocks = new WeakMap<Buffer, CudaBuffer>();
 
   compile(source: string): Address {
-    if (!this.sources.has(source)) {
-      const before = this.#features.size, { kind, roots } = this.asking;
-      this.#features.add(loopsOf(source));
-      addOperations(roots, kind, this.#features);
-      this.sources.set(source, { kind, novel: roots.length === 0 || this.#features.size > before });
-    }
+    const end = source.indexOf("\n"), text = source.slice(end + 1);
+    if (!this.sources.has(text)) this.sources.set(text, { text, title: source.slice(0, end), kind: this.asking });
     return native(1);
   }
 
@@ -105,8 +82,7 @@ class CaptureDevice implements RoutineHost {
       let runner = this.#kernels.get(kernel.key);
       if (runner === undefined) this.#kernels.set(kernel.key, runner = new CudaKernel(this, kernel));
       const asking = this.asking;
-      const all = [...kernel.body, ...kernel.index, ...kernel.epilogue ?? [], ...kernel.reduction?.combine ?? []];
-      this.asking = { kind: kernel.kind, roots: all };
+      this.asking = kernel.kind;
       runner.run(launch);
       this.asking = asking;
     };
@@ -138,9 +114,11 @@ class CaptureDevice implements RoutineHost {
 }
 
 /**
- * Runs `work` on the CPU and gives the CUDA sources of what it launched.
+ * Runs `work` on the CPU, which is given an engine for kernels made by hand as well.
+ *
+ * @returns the CUDA sources of what it launched
  */
-export function capture(work: () => void): ReadonlyMap<string, Captured> {
+export async function capture(work: (engine: Engine) => unknown): Promise<readonly Captured[]> {
   const device = new CaptureDevice();
   const { kernel, routine } = cpu;
   const moved = <T extends { readonly buffer: Buffer | null }>(args: readonly T[]): T[] =>
@@ -155,17 +133,32 @@ export function capture(work: () => void): ReadonlyMap<string, Captured> {
   cpu.routine = (r) => {
     const run = routine.call(cpu, r), shown = device.routine(r);
     return (call) => {
-      device.asking = { kind: r.name, roots: [] };
+      device.asking = r.name;
       const [inputs, operands, [output]] = [moved(call.inputs), moved(call.operands), moved([call.output])];
       shown({ ...call, inputs, operands, output: output! });
       run(call);
     };
   };
+  const placed = <T extends Place>({ data, offset = 0, strides }: T) => ({
+    buffer: data === null ? null : device.allocate(data.byteLength),
+    offset,
+    strides,
+  });
+  const byHand: Engine = {
+    name: "captured",
+    kind: "cuda",
+    run: (k, run) => {
+      const { sizes, operands = [], outputs, scalars = [] } = run;
+      const launch = { sizes, operands: operands.map(placed), outputs: outputs.map(placed), scalars };
+      device.kernel(k)(launch as Launch);
+      runJs(k, run);
+    },
+  };
   try {
-    work();
+    await work(byHand);
   } finally {
     cpu.kernel = kernel;
     cpu.routine = routine;
   }
-  return device.sources;
+  return [...device.sources.values()];
 }

@@ -10,12 +10,12 @@ import {
   rmSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import process from "node:process";
 import { fileURLToPath } from "node:url";
 import { Nvrtc, nvrtcSpec } from "../../ffi/nvrtc.ts";
-import { cudaFlags } from "../../kernels/cuda.ts";
+import { nvrtcOptions } from "../../src/device/cuda_compile.ts";
 import { runChild } from "./child.ts";
 
 const cache = fileURLToPath(new URL("../../.cache/", import.meta.url));
@@ -48,14 +48,26 @@ export interface Report {
   readonly registers: number;
 }
 
+/** A source to compile. */
+export interface Job {
+  readonly text: string;
+  readonly architecture: string;
+  /** Hardly optimised, in less than half of the time. What the assembler reports is then not what the kernel needs on a GPU. */
+  readonly fast?: boolean;
+}
+
+function optionsOf(nvrtc: Nvrtc, { architecture, fast }: Job): string[] {
+  const options = [...nvrtcOptions(nvrtc, architecture), "--ptxas-options=-v"];
+  return fast && nvrtc.atLeast(12, 6) ? [...options, "--Ofast-compile=max"] : options;
+}
+
 /** Compiles one source. @returns machine code, messages, and the assembler's report */
-export function compileOne(nvrtc: Nvrtc, text: string, architecture: string): {
+export function compileOne(nvrtc: Nvrtc, job: Job): {
   readonly cubin: Uint8Array;
   readonly messages: string;
   readonly report: Report;
 } {
-  const options = [`--gpu-architecture=${architecture}`, "--ptxas-options=-v", ...cudaFlags];
-  const { cubin, log } = nvrtc.compile(text, "kernel.cu", options);
+  const { cubin, log } = nvrtc.compile(job.text, "kernel.cu", optionsOf(nvrtc, job));
   return { cubin, messages: messagesOf(log), report: reportsOf(log).get("tnp_kernel")! };
 }
 
@@ -76,17 +88,10 @@ function reportsOf(log: string): Map<string, Report> {
   );
 }
 
-/** A source to compile. */
-export interface Job {
-  readonly text: string;
-  readonly kind: string;
-  readonly architecture: string;
-}
-
 /** What became of a job: its report, or an error. */
 export type Outcome = Report | string;
 
-/** Kernels of a program: parsing and starting the compiler take as long as a small kernel. */
+/** Kernels of a program: starting the compiler takes as long as a small kernel. */
 const TOGETHER = 24;
 
 /** Compiles jobs, many in a program; those of a program that fails, one by one. */
@@ -94,21 +99,20 @@ export function compileJobs(nvrtc: Nvrtc, jobs: readonly Job[]): Outcome[] {
   const outcomes = new Array<Outcome>(jobs.length).fill("");
   const one = (i: number): void => {
     try {
-      const { messages, report } = compileOne(nvrtc, jobs[i]!.text, jobs[i]!.architecture);
+      const { messages, report } = compileOne(nvrtc, jobs[i]!);
       outcomes[i] = messages === "" ? report : messages;
     } catch (error) {
       outcomes[i] = (error as Error).message;
     }
   };
-  for (const [architecture, all] of Map.groupBy(jobs.keys(), (i) => jobs[i]!.architecture)) {
-    for (let from = 0; from < all.length; from += TOGETHER) {
-      const part = all.slice(from, from + TOGETHER);
+  for (const alike of Map.groupBy(jobs.keys(), (i) => optionsOf(nvrtc, jobs[i]!).join(" ")).values()) {
+    for (let from = 0; from < alike.length; from += TOGETHER) {
+      const part = alike.slice(from, from + TOGETHER);
       const text = part.map((i, n) =>
         `namespace n${n} {\n${jobs[i]!.text.replace(/\btnp_kernel\b/, `tnp_kernel_${n}`)}\n}\n`
       ).join("");
-      const options = [`--gpu-architecture=${architecture}`, "--ptxas-options=-v", ...cudaFlags];
       try {
-        const { log } = nvrtc.compile(text, "kernels.cu", options), reports = reportsOf(log);
+        const { log } = nvrtc.compile(text, "kernels.cu", optionsOf(nvrtc, jobs[part[0]!]!)), reports = reportsOf(log);
         if (messagesOf(log) !== "") part.forEach(one);
         else part.forEach((i, n) => outcomes[i] = reports.get(`tnp_kernel_${n}`) ?? "no report");
       } catch {
@@ -119,28 +123,23 @@ export function compileJobs(nvrtc: Nvrtc, jobs: readonly Job[]): Outcome[] {
   return outcomes;
 }
 
-/** Kernels with several megabytes of text go to processes by file. */
-interface Exchange {
-  readonly jobs: readonly Job[];
-}
-
 /** Compiles what a parent process left in a file, and leaves the outcomes beside it. */
 export function serve(path: string): void {
   const nvrtc = findNvrtc();
   if (nvrtc instanceof Error) throw nvrtc;
-  const { jobs } = JSON.parse(readFileSync(path, "utf8")) as Exchange;
+  const jobs = JSON.parse(readFileSync(path, "utf8")) as Job[];
   writeFileSync(`${path}.out`, JSON.stringify(compileJobs(nvrtc, jobs)));
 }
 
 /**
- * Compiles jobs in two processes. What was compiled before by the same NVRTC is known from .cache/nvrtc_checked.
+ * Compiles jobs in as many processes as there are processors, up to eight. What was compiled before by the same NVRTC is known from .cache/nvrtc_checked.
  *
  * @returns outcomes in the order of the jobs, and how many were compiled now
  */
 export async function compileAll(nvrtc: Nvrtc, jobs: readonly Job[]): Promise<{ outcomes: Outcome[]; fresh: number }> {
   const folder = join(cache, "nvrtc_checked"), file = join(folder, `${nvrtc.version}.jsonl`);
-  const keyOf = ({ text, architecture }: Job) =>
-    createHash("sha256").update([text, nvrtc.version, architecture, ...cudaFlags].join("\0")).digest("hex").slice(
+  const keyOf = (job: Job) =>
+    createHash("sha256").update([job.text, nvrtc.version, ...optionsOf(nvrtc, job)].join("\0")).digest("hex").slice(
       0,
       32,
     );
@@ -158,10 +157,13 @@ export async function compileAll(nvrtc: Nvrtc, jobs: readonly Job[]): Promise<{ 
   const open = [...keys.keys()].filter((i) => outcomes[i] === "");
   const scratch = mkdtempSync(join(tmpdir(), "tnp-nvrtc-"));
   try {
-    await Promise.all([0, 1].map(async (side) => {
-      const mine = open.filter((_, n) => n % 2 === side), path = join(scratch, `${side}.json`);
+    const sides = Math.min(8, availableParallelism());
+    await Promise.all(Array.from({ length: sides }, async (_, side) => {
+      // By digest: each gets as much of every kind.
+      const mine = open.filter((i) => Number.parseInt(keys[i]!.slice(0, 8), 16) % sides === side);
       if (mine.length === 0) return;
-      writeFileSync(path, JSON.stringify({ jobs: mine.map((i) => jobs[i]!) } satisfies Exchange));
+      const path = join(scratch, `${side}.json`);
+      writeFileSync(path, JSON.stringify(mine.map((i) => jobs[i]!)));
       const ended = await runChild("nvrtc_child.ts", { TNP_TEST_JOBS: path });
       if (ended.code !== 0) throw new Error(`nvrtc_child.ts ended with ${ended.code ?? ended.signal}: ${ended.err}`);
       (JSON.parse(readFileSync(`${path}.out`, "utf8")) as Outcome[]).forEach((outcome, n) =>

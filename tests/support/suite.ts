@@ -23,11 +23,34 @@ export function compileTogether(by: Emulator): void {
   emulator = by;
 }
 
+/** What a test is called, and what it does. */
+export interface NamedTest {
+  readonly name: string;
+  readonly run: Run;
+}
+
+let collected: NamedTest[] | null = null;
+
+/** The tests that `load` would register: they are left to the caller. */
+export async function collectTests(load: () => Promise<unknown>): Promise<readonly NamedTest[]> {
+  const tests: NamedTest[] = collected = [];
+  try {
+    await load();
+  } finally {
+    collected = null;
+  }
+  return tests;
+}
+
 /** A group of tests. */
-export const describe: typeof runner.describe = runner.describe;
+export function describe(name: string, register: () => void): void {
+  if (collected === null) runner.describe(name, register);
+  else register();
+}
 
 /** A test. */
 export function test(name: string, run: Run): void {
+  if (collected !== null) return void collected.push({ name, run });
   if (emulator === null) return void runner.test(name, run as () => void);
   const registered: Case = { run, outcome: null };
   cases.push(registered);
