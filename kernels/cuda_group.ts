@@ -144,12 +144,17 @@ export class GroupText extends CudaText {
     this.#each((o, k) => {
       const a = this.operands[k]!, at = place(a, k);
       if (!this.isEarly(k)) return out.line(`off${k}[u] = ${at};`);
-      if (!this.isGrouped(k) || vector) return out.line(`in${k}[u] = *(const X${k} *)(a.${a.name} + (${at}));`);
+      if (!this.isGrouped(k) || vector) return out.line(`in${k}[u] = ${this.group(k, at)};`);
       const from = this.emitter.name("at");
       out.line(`const ix ${from} = ${at};`);
       out.line("#pragma unroll");
       out.line(`for (int j = 0; j < ${width * o.components}; j++) in${k}[u].v[j] = a.${a.name}[${from} + j];`);
     });
+  }
+
+  /** The group of an operand at an offset. */
+  protected group(k: number, at: string): string {
+    return `*(const X${k} *)(a.x${k} + (${at}))`;
   }
 
   /** Writes with loads taken from what `loadGroup` read; gives the place of operands at element `j`. */

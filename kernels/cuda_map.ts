@@ -64,7 +64,7 @@ class MapText extends GroupText {
     this.extra("count");
     if (edges) this.extra("head");
     this.divisors(vectors ? loops.slice(0, -1) : loops);
-    if (vectors && rank > 1) this.groupDivisor();
+    if (vectors && rank > 1) this.divisor("group");
     return this.source(() => {
       this.groupTypes();
       if (vectors) k.outputs.forEach((o, j) => out.line(`typedef ${this.vectorType(o, width, true)} Y${j};`));

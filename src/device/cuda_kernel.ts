@@ -9,14 +9,18 @@ import {
   type CudaSource,
   indexOperands,
   mapUnroll,
+  mayCross,
   planReduce,
   planScan,
+  planTile,
   reduceAligned,
   renderMap,
   renderReduce,
   renderScan,
   renderScatter,
+  renderTile,
   SERIAL_ROWS,
+  type TilePlan,
   vectorHead,
   vectorWidth,
 } from "../../kernels/cuda.ts";
@@ -143,6 +147,7 @@ export class CudaKernel {
   readonly #kernel: Kernel;
   readonly #layout: ReturnType<typeof blockLayout>;
   readonly #itemsizes: readonly number[];
+  readonly #crosses: boolean;
   readonly #vector: number;
   readonly #unroll: number;
   readonly #scalarUnroll: number;
@@ -155,6 +160,7 @@ export class CudaKernel {
     this.#kernel = kernel;
     this.#layout = blockLayout(kernel);
     this.#itemsizes = [...kernel.operands, ...kernel.outputs].map((o) => dtypes[o.dtype].itemsize * o.components);
+    this.#crosses = mayCross(kernel);
     this.#vector = vectorWidth(kernel);
     this.#unroll = mapUnroll(kernel, this.#vector);
     this.#scalarUnroll = mapUnroll(kernel, 1);
@@ -189,6 +195,10 @@ export class CudaKernel {
   #map(launch: Launch, points: number, wide: boolean): void {
     const k = this.#kernel, { sizes, operands, outputs } = launch;
     const strides = (i: number) => (operands[i] ?? outputs[i - operands.length]!).strides;
+    if (this.#crosses) {
+      const tile = planTile(k, sizes, strides);
+      if (tile !== null) return this.#tile(tile, launch, points, wide);
+    }
     const head = this.#vector > 1 ? vectorHead(k, this.#vector, sizes, this.#addresses, strides) : null;
     const width = head === null ? 1 : this.#vector;
     const program = this.#program(`${width}`, wide, launch, () => renderMap(k, wide, width));
@@ -196,6 +206,19 @@ export class CudaKernel {
     if (width > 1 && k.rank === 1) program.set("head", head!);
     program.divide("group", sizes[k.rank - 1]! / width);
     program.launch(Math.ceil(points / width), BLOCK * (width > 1 ? this.#unroll : this.#scalarUnroll));
+  }
+
+  #tile(plan: TilePlan, launch: Launch, points: number, wide: boolean): void {
+    const { sizes } = launch, across = sizes[sizes.length - 1]!, down = sizes[plan.near]!;
+    const program = this.#program(plan.key, wide, launch, () => renderTile(this.#kernel, wide, plan));
+    const tiles = { down: Math.ceil(down / plan.rows), across: Math.ceil(across / plan.columns) };
+    const count = points / (down * across) * tiles.down * tiles.across;
+    program.set("count", count);
+    for (const name of sizes.length > 2 ? ["across", "down"] as const : ["across"] as const) {
+      program.set(name, tiles[name]);
+      program.divide(`by_${name}`, tiles[name]);
+    }
+    program.launch(count, 1);
   }
 
   #reduce(launch: Launch, wide: boolean): void {

@@ -198,10 +198,10 @@ static std::string uniqueName() {
 static std::string build(const std::vector<Code*>& batch, std::string& log) {
   const std::string name = "batch-" + uniqueName() + ".so", base = librariesFolder() + "/tmp-" + name;
   const char* compiler = getenv("CUEMU_CXX");
-  // Each access to memory calls the emulator, which knows what may be touched. A kernel alone costs the start of the compiler anyway, so
-  // it is made faster.
+  // Each access to memory calls the emulator, which knows what may be touched; what is accessed as a whole stays whole. A kernel alone
+  // costs the start of the compiler anyway, so it is made faster.
   const std::string command = std::string(compiler ? compiler : "g++") +
-    " -std=gnu++17 " + (batch.size() == 1 ? "-O1" : "-O0") + " -w -fPIC -shared -fvisibility=hidden -fno-strict-aliasing -ffp-contract=off -fno-math-errno -nodefaultlibs"
+    " -std=gnu++17 " + (batch.size() == 1 ? "-O1 -fno-tree-sra" : "-O0") + " -w -fPIC -shared -fvisibility=hidden -fno-strict-aliasing -ffp-contract=off -fno-math-errno -nodefaultlibs"
     " -fsanitize=kernel-address --param asan-instrumentation-with-call-threshold=0 --param asan-stack=0 --param asan-globals=0"
     " -o '" + base + "' '" + base + ".cpp' '" + ownPath() + "' -lm -lc -lgcc 2>'" + base + ".log'";
   bool made = writeFile(base + ".cpp", translationUnit(batch)) && system(command.c_str()) == 0;

@@ -13,6 +13,8 @@ const symbols = {
   cuemuDefer: { parameters: ["i32"], result: "void" },
   cuemuMissed: { parameters: [], result: "i32" },
   cuemuCompile: { parameters: [], result: "i32" },
+  cuemuTraffic: { parameters: ["i32"], result: "void" },
+  cuemuSectors: { parameters: ["i32"], result: "i32" },
 } as const;
 
 /** What the emulator tells and does beyond CUDA. */
@@ -35,6 +37,10 @@ export interface Emulator {
   missed(): number;
   /** Compiles what was collected, many kernels at once; tells how many. */
   compile(): number;
+  /** Counts the sectors of 32 bytes that warps read and write, from zero; or ends that. */
+  traffic(on: boolean): void;
+  /** Sectors that were read and written by kernels that have ended. */
+  sectors(): { readonly read: number; readonly written: number };
 }
 
 /** Opens the emulator's own functions. */
@@ -58,5 +64,7 @@ export function openEmulator(path: string): Emulator {
     defer: (on) => f.cuemuDefer(Number(on)),
     missed: () => f.cuemuMissed(),
     compile: () => f.cuemuCompile(),
+    traffic: (on) => f.cuemuTraffic(Number(on)),
+    sectors: () => ({ read: f.cuemuSectors(0), written: f.cuemuSectors(1) }),
   };
 }

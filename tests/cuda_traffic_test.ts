@@ -1,0 +1,166 @@
+/** What kernels on a GPU move: transposed operands, running sums of columns, arrays that lie unlike; sectors are counted by the emulator. */
+import assert from "node:assert/strict";
+import { describe, test } from "./support/suite.ts";
+import { emulator, gpu } from "./support/cuda.ts";
+import { mayCross, planTile } from "../kernels/cuda.ts";
+import type { Expr } from "../kernels/expr.ts";
+import type { Kernel, Operand } from "../kernels/kernel.ts";
+import type { ScalarType } from "../src/base/dtype.ts";
+import { getDevice } from "../src/device/registry.ts";
+import { bytesOf, dense, numbers, same } from "./support/cuda_same.ts";
+import { b, kernel, load, memory, operand, output, type Run } from "./support/kernels.ts";
+import { compileTogether } from "./support/suite.ts";
+
+if (gpu === null) {
+  test("cuda traffic: asking for a GPU that is not there is an error", () => {
+    assert.throws(() => getDevice("GPU:0"), { name: "DeviceError" });
+  });
+} else {
+  const device = gpu;
+  if (emulator !== null) compileTogether(emulator);
+
+  /** Sectors that a kernel moves, over those that its arrays fill; its result is compared too. */
+  const excess = (k: Kernel, run: Run, what: string, least = run.sizes.reduce((x, y) => x * y, 1)) => {
+    emulator?.traffic(true);
+    same(device, k, run, what);
+    if (emulator === null) return { read: 1, written: 1 };
+    const { read, written } = emulator.sectors();
+    emulator.traffic(false);
+    const real = k.operands.filter((o) => !o.virtual && o.gathered === 0);
+    return { read: read / (least * bytesOf(real) / 32), written: written / (least * bytesOf(k.outputs) / 32) };
+  };
+
+  /** A kernel that adds operands as they move along these strides, and a launch of it. */
+  const sum = (
+    dtype: ScalarType,
+    components: 1 | 2,
+    sizes: readonly number[],
+    strides: readonly (readonly number[])[],
+  ) => {
+    const last = sizes.length - 1;
+    const operands = strides.map((s): Operand =>
+      operand(dtype, s[last] === 1 ? "unit" : s[last] === 0 ? "single" : "strided", { components })
+    );
+    const body = Array.from(
+      { length: components },
+      (_, c) =>
+        strides.map((_, k): Expr => load(k, dtype, c as 0 | 1)).reduce((x, y) =>
+          b.binary(dtype === "bool" ? "xor" : "add", x, y)
+        ),
+    );
+    const size = sizes.reduce((x, y) => x * y, 1);
+    const k = kernel({ rank: sizes.length, operands, body, outputs: [output(dtype, "unit", components)] });
+    const extent = (s: readonly number[]) => s.reduce((sum, step, d) => sum + Math.abs(step) * (sizes[d]! - 1), 1);
+    const run: Run = {
+      sizes,
+      operands: strides.map((s, i) => ({ data: numbers(dtype, components * extent(s), i + 1), strides: s })),
+      outputs: [{ data: memory(dtype, components * size), strides: dense(sizes) }],
+    };
+    return { k, run };
+  };
+  const transposed = ([n, m]: readonly number[]) => [1, n!];
+
+  describe("cuda elementwise kernels with transposed operands", () => {
+    const types = [
+      ["bool", 1],
+      ["float16", 1],
+      ["float32", 1],
+      ["int64", 1],
+      ["float32", 2],
+      ["float64", 2],
+    ] as const;
+    test("read and write whole sectors, for elements of every size", () => {
+      for (const [dtype, components] of types) {
+        const what = `${dtype} x ${components}`;
+        const sizes = dtype === "float64" ? [200, 192] : [256, 320];
+        const copy = sum(dtype, components, sizes, [transposed(sizes)]);
+        const copied = excess(copy.k, copy.run, `copy of ${what}`);
+        const both = sum(dtype, components, sizes, [transposed(sizes), dense(sizes), transposed(sizes)]);
+        const added = excess(both.k, both.run, `sum of ${what}`);
+        for (const { read, written } of [copied, added]) {
+          assert.ok(read <= 1.02 && written <= 1.02, `${what}: ${read} and ${written} times the sectors`);
+        }
+      }
+    });
+    test("whatever the lengths and however many loops", () => {
+      const cases:
+        readonly (readonly [sizes: readonly number[], strides: readonly (readonly number[])[], most: number])[] = [
+          // Edges within tiles; rows that begin within sectors are read in one more.
+          [[181, 187], [[1, 181], [187, 1]], 1.4],
+          [[33, 1025], [[1, 33]], 1.8],
+          // Few rows, few columns.
+          [[3, 11000], [[1, 3]], 1.1],
+          [[2, 20000], [[1, 2]], 1.1],
+          [[11000, 5], [[1, 11000]], 1.5],
+          [[7, 5000], [[1, 7], [0, 1], [1, 0]], 1.4],
+          // Channels first, channels last, and axes reversed.
+          [[3, 100, 128], [[1, 384, 3]], 1.1],
+          // Runs of 20 bytes.
+          [[5, 100, 70], [[1, 5, 500]], 2.5],
+          [[12, 30, 20, 8], [[1, 12, 360, 7200], [4800, 160, 8, 1]], 1.5],
+          // Backwards, broadcast, and with steps.
+          [[64, 600], [[-1, 64]], 1.1],
+          [[4, 100, 96], [[0, 1, 100], [9600, 96, 1]], 1.2],
+          [[100, 400], [[2, 200]], 2.2],
+        ];
+      for (const [sizes, strides, most] of cases) {
+        const { k, run } = sum("float32", 1, sizes, strides);
+        const backwards = {
+          ...run,
+          operands: run.operands!.map((p) => ({ ...p, offset: p.strides[0]! < 0 ? sizes[0]! - 1 : 0 })),
+        };
+        assert.ok(mayCross(k) && planTile(k, sizes, (i) => strides[i]!) !== null, `${sizes}`);
+        // Operands that stay where they are along rows are small.
+        const whole = strides.filter((s) => s.at(-1) !== 0).length;
+        const { read, written } = excess(k, backwards, `${sizes} by ${strides.join("; ")}`);
+        assert.ok(
+          read * strides.length / whole <= most && written <= 1.3,
+          `${sizes}: ${read} and ${written} times the sectors`,
+        );
+      }
+    });
+    test("where operands are transposed in different ways, and of several sizes", () => {
+      const sizes = [20, 40, 50];
+      const x = sum("float32", 1, sizes, [[1, 20, 800], [1, 1000, 20], [50, 1, 1000], [2000, 50, 1]]);
+      assert.deepEqual(planTile(x.k, sizes, (i) => x.run.operands![i]!.strides)?.crossing, [0, 1]);
+      excess(x.k, x.run, "three ways");
+      const types = ["bool", "float16", "float32", "float64"] as const;
+      const operands = types.map((dtype) => operand(dtype, "strided"));
+      const mixed = kernel({
+        rank: 2,
+        operands: [...operands, operand("int64", "strided", { virtual: true })],
+        body: [
+          b.where(load(0, "bool"), b.cast(load(1, "float16"), "float64"), load(3, "float64")),
+          b.binary("add", load(2, "float32"), b.cast(b.make("iota", "int64", [], 4), "float32")),
+        ],
+        outputs: [output("float64"), output("float32")],
+      });
+      const wide = { ...mixed, wide: true, key: `${mixed.key} wide` };
+      for (const k of [mixed, wide]) {
+        excess(k, {
+          sizes: [190, 175],
+          operands: [
+            ...types.map((dtype, i) => ({ data: numbers(dtype, 190 * 175, i + 1), strides: [1, 190] })),
+            { data: null, offset: 5, strides: [1, 190] },
+          ],
+          outputs: k.outputs.map((o) => ({ data: memory(o.dtype, 190 * 175), strides: [175, 1] })),
+        }, "several sizes");
+      }
+      const large = sum("float64", 2, [130, 260], [[1, 130], [1, 130], [1, 130], [1, 130]]);
+      assert.equal(planTile(large.k, [130, 260], () => [1, 130])?.crossing.length, 2);
+      excess(large.k, large.run, "more than shared memory holds");
+    });
+    test("but not where there is nothing to gain", () => {
+      const direct = (sizes: readonly number[], strides: readonly (readonly number[])[]) => {
+        const { k, run } = sum("float32", 1, sizes, strides);
+        assert.equal(planTile(k, sizes, (i) => strides[i]!), null, `${sizes} by ${strides.join("; ")}`);
+        return excess(k, run, `${sizes} by ${strides.join("; ")}`);
+      };
+      direct([300, 300], [[600, 2]]);
+      assert.ok(direct([20000, 3], [[1, 20000]]).read < 1.6);
+      direct([300, 300], [[300, 1], [1, 0]]);
+      // What is counted: a sector for each element.
+      if (emulator !== null) assert.ok(direct([96, 128], [[1, 96]]).read >= 7);
+    });
+  });
+}
