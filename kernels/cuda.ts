@@ -6,7 +6,7 @@
  * @module
  */
 export { planReduce, reduceAligned, type ReducePlan, type ReduceVariant, renderReduce } from "./cuda_reduce.ts";
-export { planScan, renderScan, type ScanPlan, type ScanVariant } from "./cuda_scan.ts";
+export { planScan, renderScan, scanAligned, type ScanPlan, type ScanShape, type ScanVariant } from "./cuda_scan.ts";
 export { mapUnroll, renderMap, vectorHead, vectorWidth } from "./cuda_map.ts";
 export { atomicOf, indexOperands, renderScatter, type ScatterVariant, SERIAL_ROWS } from "./cuda_scatter.ts";
 export {

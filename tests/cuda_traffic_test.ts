@@ -2,13 +2,13 @@
 import assert from "node:assert/strict";
 import { describe, test } from "./support/suite.ts";
 import { emulator, gpu } from "./support/cuda.ts";
-import { mayCross, planTile } from "../kernels/cuda.ts";
+import { mayCross, planScan, planTile } from "../kernels/cuda.ts";
 import type { Expr } from "../kernels/expr.ts";
-import type { Kernel, Operand } from "../kernels/kernel.ts";
+import type { Kernel, Monoid, Operand } from "../kernels/kernel.ts";
 import type { ScalarType } from "../src/base/dtype.ts";
 import { getDevice } from "../src/device/registry.ts";
 import { bytesOf, dense, numbers, same } from "./support/cuda_same.ts";
-import { b, kernel, load, memory, operand, output, type Run } from "./support/kernels.ts";
+import { acc, b, kernel, load, memory, monoid, operand, output, type Run, val } from "./support/kernels.ts";
 import { compileTogether } from "./support/suite.ts";
 
 if (gpu === null) {
@@ -161,6 +161,110 @@ if (gpu === null) {
       direct([300, 300], [[300, 1], [1, 0]]);
       // What is counted: a sector for each element.
       if (emulator !== null) assert.ok(direct([96, 128], [[1, 96]]).read >= 7);
+    });
+  });
+
+  describe("cuda running reductions", () => {
+    /** Running sums of arrays that lie along these strides; of pairs, what depends on the order: maps x -> ±x + d, one after the other. */
+    const running = (dtype: ScalarType, components: 1 | 2, sizes: readonly number[], strides: readonly number[]) => {
+      const last = sizes.length - 1, access = strides[last] === 1 ? "unit" : "strided";
+      const sign = b.where(b.binary("lt", load(0, dtype), b.const(dtype, 50)), b.const(dtype, 1), b.const(dtype, -1));
+      const [scale, shift] = [val(0, dtype), val(1, dtype)];
+      const maps: Monoid = {
+        name: "other",
+        dtypes: [dtype, dtype],
+        init: [1, 0],
+        combine: [
+          b.binary("mul", acc(0, dtype), scale),
+          b.binary("add", b.binary("mul", acc(1, dtype), scale), shift),
+        ],
+      };
+      const k = kernel({
+        kind: "scan",
+        rank: sizes.length,
+        reduced: 1,
+        operands: [operand(dtype, access, { components })],
+        body: components === 1 ? [load(0, dtype)] : [sign, load(0, dtype, 1)],
+        reduction: components === 1 ? monoid("sum", "add", dtype, 0) : maps,
+        outputs: [output(dtype, access, components)],
+      });
+      const size = components * sizes.reduce((x, y) => x * y, 1);
+      const data = numbers(dtype, size, 3);
+      return { k, run: { sizes, operands: [{ data, strides }], outputs: [{ data: memory(dtype, size), strides }] } };
+    };
+    /** What was chosen for a launch. */
+    const planOf = (k: Kernel, run: Run) => {
+      const { variant, lanes, warps, chunks } = planScan(k, run.sizes, () => run.operands![0]!.strides);
+      return `${variant} ${lanes}x${warps}${chunks > 1 ? " chunks" : ""}`;
+    };
+    const across = [
+      [[40, 300], "block 32x8"],
+      [[64, 5000], "block 32x8 chunks"],
+      [[5, 3000], "block 8x8 chunks"],
+      [[2, 40000], "block 2x8 chunks"],
+      [[17, 600], "block 32x8 chunks"],
+      [[1000, 12], "thread 32x1"],
+    ] as const;
+    const along = [
+      [[300, 14], "thread 32x1"],
+      [[37, 101], "block 1x1"],
+      [[4100, 130], "block 1x1"],
+      [[9, 4000], "block 1x8"],
+      [[3, 33333], "block 1x8 chunks"],
+    ] as const;
+    const cases = [
+      ...across.map(([[m, n], plan]) => ({ sizes: [m, n], strides: [1, m], plan })),
+      ...along.map(([[m, n], plan]) => ({ sizes: [m, n], strides: [n, 1], plan })),
+      { sizes: [3, 37, 200], strides: [7400, 1, 37], plan: "block 32x8" },
+      { sizes: [4, 50, 96], strides: [9600, 192, 1], plan: "block 1x1" },
+    ];
+    test("are right in every shape of a block, for numbers of every size", () => {
+      for (const { sizes, strides, plan } of cases) {
+        for (const [dtype, components] of [["float32", 1], ["int64", 1], ["uint8", 1], ["float32", 2]] as const) {
+          const size = Math.max(...sizes.map((n, d) => n * strides[d]!));
+          const { k, run } = running(dtype, components, sizes, strides);
+          assert.equal(planOf(k, run), plan, `${sizes} by ${strides}`);
+          if (size === sizes.reduce((x, y) => x * y, 1)) {
+            excess(k, run, `${dtype} x ${components}: ${sizes} by ${strides}`);
+          }
+        }
+      }
+    });
+    test("read and write whole sectors along rows and across them", () => {
+      const all = [
+        [[256, 1024], [1, 256], 2],
+        [[64, 400], [1, 64], 1],
+        [[4, 65536], [65536, 1], 2],
+        [[16, 2048], [2048, 1], 1],
+        [[4096, 256], [256, 1], 1],
+      ] as const;
+      for (const [sizes, strides, passes] of all) {
+        const { k, run } = running("float32", 1, sizes, strides);
+        const { read, written } = excess(k, run, `${sizes}`);
+        assert.ok(read <= 1.1 * passes && written <= 1.1, `${sizes}: ${read} and ${written} times the sectors`);
+      }
+    });
+    test("of rows that are no whole vectors, backwards, and within larger arrays", () => {
+      const { k } = running("float32", 1, [6, 999], [999, 1]);
+      for (
+        const [n, apart, offset, along] of [[999, 999, 0, 1], [1000, 1004, 1, 1], [1000, 1004, 4, 1], [
+          500,
+          504,
+          499,
+          -1,
+        ]]
+      ) {
+        const data = numbers("float32", 6 * apart! + 8, 2), place = { offset: offset!, strides: [apart!, along!] };
+        const k2 = along === 1
+          ? k
+          : { ...k, operands: [operand("float32", "strided")], outputs: [output("float32", "strided")] };
+        const run = {
+          sizes: [6, n!],
+          operands: [{ data, ...place }],
+          outputs: [{ data: memory("float32", data.length), ...place }],
+        };
+        same(device, kernel(k2), run, `${n} of ${apart} at ${offset}`);
+      }
     });
   });
 }

@@ -91,9 +91,10 @@ ${body("f16_bits")}
   ).join("\n"),
   shuffle: shuffle("shuffle", "__shfl_down_sync"),
   shuffle_up: shuffle("shuffle_up", "__shfl_up_sync"),
+  shuffle_from: shuffle("shuffle_from", "__shfl_sync"),
 };
 
-/** A shuffle of any type, from so many lanes away. */
+/** A shuffle of any type, from so many lanes away, or from a lane. */
 function shuffle(name: string, of: string): string {
   return `template <class T> INLINE T ${name}(T v, int d) {
   if constexpr (sizeof(T) < 4) return (T)${of}(0xffffffffu, (i32)v, d);

@@ -19,6 +19,7 @@ import {
   renderScan,
   renderScatter,
   renderTile,
+  scanAligned,
   SERIAL_ROWS,
   type TilePlan,
   vectorHead,
@@ -257,23 +258,27 @@ export class CudaKernel {
   }
 
   #scan(launch: Launch, wide: boolean): void {
-    const k = this.#kernel, { sizes } = launch, n = sizes[sizes.length - 1]!;
-    let rows = 1;
-    for (let i = 0; i < sizes.length - 1; i++) rows *= sizes[i]!;
-    const { variant, chunks, length } = planScan(rows, n);
+    const k = this.#kernel, { sizes, operands, outputs } = launch;
+    const strides = (i: number) => (operands[i] ?? outputs[i - operands.length]!).strides;
+    const plan = planScan(k, sizes, strides);
+    let count = 1;
+    for (let i = 0; i < sizes.length - 1; i++) count *= sizes[i]!;
+    const { variant, lanes, warps, chunks, length } = plan, groups = Math.ceil(count / plan.rows);
+    const vector = variant === "block" && lanes === 1 && scanAligned(k, this.#addresses, strides);
     const program = (name: "thread" | "totals" | "block") => {
-      const p = this.#program(name, wide, launch, () => renderScan(k, wide, name));
-      p.set("count", rows);
+      const key = `${name} ${lanes}x${warps}${vector ? "v" : ""}`;
+      const p = this.#program(key, wide, launch, () => renderScan(k, wide, name, { lanes, warps, vector }));
+      p.set("count", count);
       return p;
     };
-    if (variant === "thread") return program("thread").launch(rows);
-    this.#withSpaces(chunks > 1 ? rows * chunks : 0, (spaces) => {
+    if (variant === "thread") return program("thread").launch(groups, 1);
+    this.#withSpaces(chunks > 1 ? count * chunks : 0, (spaces) => {
       for (const name of chunks > 1 ? ["totals", "block"] as const : ["block"] as const) {
         const p = program(name);
         p.set("chunks", chunks);
         p.set("length", length);
         spaces.forEach((space, j) => p.set(`w${j}`, space));
-        p.launch(rows * chunks, 1);
+        p.launch(groups * chunks, 1);
       }
     });
   }
