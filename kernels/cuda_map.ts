@@ -17,7 +17,7 @@ export function vectorWidth(kernel: Kernel): number {
 }
 
 /**
- * Elements before the first whole group, where the vector variant can serve a launch; else null.
+ * Elements before the first whole group, where the vector variant can serve a launch; else null, and groups of half the width may do.
  *
  * @param sizes of the loops
  * @param addresses in bytes, of operands then outputs

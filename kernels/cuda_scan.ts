@@ -9,6 +9,7 @@
  *   totals of the chunks before. A row of one chunk needs only the second.
  * @module
  */
+import { dtypes } from "../src/base/dtype.ts";
 import { cMemory, cType } from "./c_ops.ts";
 import { bytesOf, isDense } from "./cuda_group.ts";
 import { BLOCK, type CudaSource, CudaText, type Names, operandsOf, range } from "./cuda_text.ts";
@@ -37,10 +38,14 @@ export interface ScanPlan extends ScanShape {
   readonly length: number;
 }
 
-/** Elements of a row that a thread takes at once; more where they do not lie side by side. */
-const itemsOf = ({ lanes }: ScanShape): number => lanes === 1 ? 4 : 8;
+/** Elements of a row that a thread takes at once; more where they do not lie side by side, as far as registers hold them. */
+function itemsOf(kernel: Kernel, lanes: number): number {
+  const bytes = kernel.reduction!.dtypes.reduce((sum, d) => sum + dtypes[d].itemsize, 0);
+  return lanes === 1 || bytes > 8 ? 4 : 8;
+}
+
 /** Elements of a row that a block, or a warp alone, takes at once. */
-const tileOf = (shape: ScanShape): number => shape.warps * (32 / shape.lanes) * itemsOf(shape);
+const tileOf = (kernel: Kernel, { lanes, warps }: ScanShape): number => warps * (32 / lanes) * itemsOf(kernel, lanes);
 /** Blocks from which on a device is busy, and the most chunks of a row. */
 const BUSY = 512, MOST_CHUNKS = 128;
 /** Elements that a chunk should have, as another launch takes its time. */
@@ -83,7 +88,7 @@ export function planScan(
   const lanes = across ? Math.min(32, 2 ** Math.ceil(Math.log2(count))) : 1;
   const alone = !across && (n <= 128 || n <= 1024 && count >= MANY_WARPS);
   const shape: ScanShape = { lanes, warps: alone ? 1 : 8 };
-  const rows = lanes * (8 / shape.warps), tile = tileOf(shape);
+  const rows = lanes * (8 / shape.warps), tile = tileOf(kernel, shape);
   const blocks = Math.ceil(count / rows);
   const chunks = Math.max(1, Math.min(MOST_CHUNKS, Math.ceil(BUSY / blocks), Math.ceil(n / Math.max(4 * tile, LONG))));
   const length = Math.ceil(n / chunks / tile) * tile;
@@ -101,7 +106,7 @@ export function scanAligned(
   addresses: readonly number[],
   strides: (array: number) => readonly number[],
 ): boolean {
-  const { operands, outputs, rank } = kernel, items = itemsOf({ lanes: 1, warps: 8 });
+  const { operands, outputs, rank } = kernel, items = itemsOf(kernel, 1);
   if (outputs.some((o) => o.access !== "unit")) return false;
   return [...operands, ...outputs].every((o, i) => {
     if (i < operands.length && !isDense(operands[i]!)) return true;
@@ -145,8 +150,8 @@ class ScanText extends CudaText {
     this.#outer = range(0, this.#last);
     this.#lanes = shape.lanes;
     this.#warps = shape.warps;
-    this.#items = itemsOf(shape);
-    this.#tile = tileOf(shape);
+    this.#items = itemsOf(kernel, shape.lanes);
+    this.#tile = tileOf(kernel, shape);
     this.#vector = shape.vector === true && shape.lanes === 1;
     const used = operandsOf(this.k.body);
     this.#vectors = this.#vector

@@ -58,11 +58,11 @@ export const HEAVY = 40;
 
 /**
  * Blocks of a multiprocessor at once that the compiler must allow for: it may take up to 64 registers for a thread, or more where
- * there is more to keep. Left to itself it keeps to fewer and puts values into memory.
+ * there is more to keep, as in scans of several values. Left to itself it keeps to fewer and puts values into memory.
  */
 function blocksEach(k: Kernel): number {
   if (k.operands.length + k.outputs.length > 16) return 1;
-  return nativeWeight(k) > HEAVY ? 2 : 4;
+  return nativeWeight(k) > HEAVY || k.kind === "scan" && k.reduction!.dtypes.length > 1 ? 2 : 4;
 }
 
 /** Operands that expressions look at. */

@@ -150,8 +150,7 @@ export class CudaKernel {
   readonly #itemsizes: readonly number[];
   readonly #crosses: boolean;
   readonly #vector: number;
-  readonly #unroll: number;
-  readonly #scalarUnroll: number;
+  readonly #unrolls = new Map<number, number>();
   readonly #programs = new Map<string, CudaProgram>();
   #index: ReadonlySet<number> | null = null;
   readonly #addresses: number[];
@@ -163,8 +162,6 @@ export class CudaKernel {
     this.#itemsizes = [...kernel.operands, ...kernel.outputs].map((o) => dtypes[o.dtype].itemsize * o.components);
     this.#crosses = mayCross(kernel);
     this.#vector = vectorWidth(kernel);
-    this.#unroll = mapUnroll(kernel, this.#vector);
-    this.#scalarUnroll = mapUnroll(kernel, 1);
     this.#addresses = this.#itemsizes.map(() => 0);
   }
 
@@ -200,13 +197,20 @@ export class CudaKernel {
       const tile = planTile(k, sizes, strides);
       if (tile !== null) return this.#tile(tile, launch, points, wide);
     }
-    const head = this.#vector > 1 ? vectorHead(k, this.#vector, sizes, this.#addresses, strides) : null;
-    const width = head === null ? 1 : this.#vector;
+    // The widest groups that all arrays have in common.
+    let width = this.#vector, head: number | null = null;
+    while (width > 1 && (head = vectorHead(k, width, sizes, this.#addresses, strides)) === null) width /= 2;
     const program = this.#program(`${width}`, wide, launch, () => renderMap(k, wide, width));
     program.set("count", points);
     if (width > 1 && k.rank === 1) program.set("head", head!);
     program.divide("group", sizes[k.rank - 1]! / width);
-    program.launch(Math.ceil(points / width), BLOCK * (width > 1 ? this.#unroll : this.#scalarUnroll));
+    program.launch(Math.ceil(points / width), BLOCK * this.#unrollOf(width));
+  }
+
+  #unrollOf(width: number): number {
+    let unroll = this.#unrolls.get(width);
+    if (unroll === undefined) this.#unrolls.set(width, unroll = mapUnroll(this.#kernel, width));
+    return unroll;
   }
 
   #tile(plan: TilePlan, launch: Launch, points: number, wide: boolean): void {

@@ -27,8 +27,13 @@ export function numbers(dtype: ScalarType, length: number, seed: number): TypedA
 }
 
 /** The bytes of an array. */
-export function raw(m: TypedArray): number[] {
-  return [...new Uint8Array(m.buffer as ArrayBuffer, m.byteOffset, m.byteLength)];
+export function raw(m: TypedArray): Uint8Array {
+  return new Uint8Array(m.buffer as ArrayBuffer, m.byteOffset, m.byteLength);
+}
+
+/** How far an array reaches that moves along these strides, in elements. */
+export function extentOf(sizes: readonly number[], strides: readonly number[]): number {
+  return sizes.reduce((sum, n, d) => sum + (n - 1) * Math.abs(strides[d]!), 1);
 }
 
 /** Strides of the dense array. */
