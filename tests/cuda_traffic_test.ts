@@ -1,6 +1,5 @@
 /** What kernels on a GPU move: transposed operands, running sums of columns, arrays that lie unlike; sectors are counted by the emulator. */
 import assert from "node:assert/strict";
-import { describe, test } from "./support/suite.ts";
 import { emulator, gpu } from "./support/cuda.ts";
 import { mayCross, planScan, planTile, vectorHead, vectorWidth } from "../kernels/cuda.ts";
 import type { Expr } from "../kernels/expr.ts";
@@ -9,7 +8,7 @@ import type { ScalarType, TypedArray } from "../src/base/dtype.ts";
 import { getDevice } from "../src/device/registry.ts";
 import { bytesOf, dense, extentOf, numbers, same } from "./support/cuda_same.ts";
 import { acc, b, kernel, load, memory, monoid, operand, output, type Run, val } from "./support/kernels.ts";
-import { compileTogether } from "./support/suite.ts";
+import { compileTogether, describe, isBlank, test } from "./support/suite.ts";
 
 if (gpu === null) {
   test("cuda traffic: asking for a GPU that is not there is an error", () => {
@@ -17,13 +16,13 @@ if (gpu === null) {
   });
 } else {
   const device = gpu;
-  if (emulator !== null) compileTogether(emulator);
+  compileTogether(emulator);
 
   /** Sectors that a kernel moves, over those that its arrays fill; its result is compared too. */
   const excess = (k: Kernel, run: Run, what: string, least = run.sizes.reduce((x, y) => x * y, 1)) => {
     emulator?.traffic(true);
     same(device, k, run, what);
-    if (emulator === null) return { read: 1, written: 1 };
+    if (emulator === null || isBlank()) return { read: 1, written: 1 };
     const { read, written } = emulator.sectors();
     emulator.traffic(false);
     const real = k.operands.filter((o) => !o.virtual && o.gathered === 0);

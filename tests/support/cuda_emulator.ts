@@ -31,8 +31,8 @@ export interface Emulator {
   blocks(): number;
   /** The size of what a kernel takes, in bytes. */
   argumentBytes(fn: Address): number;
-  /** Puts compiling off: new kernels are collected and their launches skipped; or ends that. */
-  defer(on: boolean): void;
+  /** Puts compiling off: new kernels are collected and their launches skipped; or ends that. `fast` is for kernels that run long. */
+  defer(on: boolean, fast?: boolean): void;
   /** How many launches were skipped since this was asked last. */
   missed(): number;
   /** Compiles what was collected, many kernels at once; tells how many. */
@@ -61,7 +61,7 @@ export function openEmulator(path: string): Emulator {
     live,
     blocks: () => f.cuemuBlocks(),
     argumentBytes: (fn) => f.cuemuArgumentBytes(fn),
-    defer: (on) => f.cuemuDefer(Number(on)),
+    defer: (on, fast = false) => f.cuemuDefer(on ? fast ? 2 : 1 : 0),
     missed: () => f.cuemuMissed(),
     compile: () => f.cuemuCompile(),
     traffic: (on) => f.cuemuTraffic(Number(on)),
