@@ -59,7 +59,9 @@ export function groupUnroll(kernel: Kernel, width: number): number {
   const weight = nativeWeight(kernel);
   if (loads.length === 0 || weight > HEAVY) return 1;
   const bytes = loads.reduce((sum, o) => sum + (isDense(o) ? width : 1) * bytesOf(o), 0);
-  let unroll = bytes <= 16 && weight <= LIGHT ? 4 : bytes <= 128 ? 2 : 1;
+  // Narrow elements of arrays that lie unlike come one by one, and more of them; several loops leave no registers for that.
+  const most = kernel.kind === "map" && kernel.rank === 1 && bytes <= 4 && loads.length <= 2 ? 8 : 4;
+  let unroll = bytes <= 16 && weight <= LIGHT ? most : bytes <= 128 ? 2 : 1;
   while (unroll > 1 && unroll * width * widestValue(kernel) > TURN / 2) unroll /= 2;
   return unroll;
 }
@@ -144,12 +146,17 @@ export class GroupText extends CudaText {
     this.#each((o, k) => {
       const a = this.operands[k]!, at = place(a, k);
       if (!this.isEarly(k)) return out.line(`off${k}[u] = ${at};`);
-      if (!this.isGrouped(k) || vector) return out.line(`in${k}[u] = *(const X${k} *)(a.${a.name} + (${at}));`);
+      if (!this.isGrouped(k) || vector) return out.line(`in${k}[u] = ${this.group(k, at)};`);
       const from = this.emitter.name("at");
       out.line(`const ix ${from} = ${at};`);
       out.line("#pragma unroll");
       out.line(`for (int j = 0; j < ${width * o.components}; j++) in${k}[u].v[j] = a.${a.name}[${from} + j];`);
     });
+  }
+
+  /** The group of an operand at an offset. */
+  protected group(k: number, at: string): string {
+    return `*(const X${k} *)(a.x${k} + (${at}))`;
   }
 
   /** Writes with loads taken from what `loadGroup` read; gives the place of operands at element `j`. */

@@ -17,7 +17,7 @@ export function vectorWidth(kernel: Kernel): number {
 }
 
 /**
- * Elements before the first whole group, where the vector variant can serve a launch; else null.
+ * Elements before the first whole group, where the vector variant can serve a launch; else null, and groups of half the width may do.
  *
  * @param sizes of the loops
  * @param addresses in bytes, of operands then outputs
@@ -64,7 +64,7 @@ class MapText extends GroupText {
     this.extra("count");
     if (edges) this.extra("head");
     this.divisors(vectors ? loops.slice(0, -1) : loops);
-    if (vectors && rank > 1) this.groupDivisor();
+    if (vectors && rank > 1) this.divisor("group");
     return this.source(() => {
       this.groupTypes();
       if (vectors) k.outputs.forEach((o, j) => out.line(`typedef ${this.vectorType(o, width, true)} Y${j};`));

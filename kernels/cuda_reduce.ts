@@ -151,7 +151,7 @@ class ReduceText extends GroupText {
     this.extra("reduced");
     this.divisors(this.#reduced);
     const beside = variant === "columns" ? this.#kept : this.#reduced;
-    if (this.groups.width > 1 && beside.length > 1) this.groupDivisor();
+    if (this.groups.width > 1 && beside.length > 1) this.divisor("group");
     if (variant === "rows") {
       this.extra("lanes");
       return this.source(() => this.#rows());

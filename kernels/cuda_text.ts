@@ -58,12 +58,13 @@ export const HEAVY = 40;
 
 /**
  * Blocks of a multiprocessor at once that the compiler must allow for: with 4 it may take 64 registers for a thread, with 2 it may take
- * 128 where there is more to keep. Left to itself it keeps to fewer and puts values into memory.
+ * 128 where there is more to keep, as in scans of several values. Left to itself it keeps to fewer and puts values into memory.
  */
 function blocksEach(k: Kernel): number {
   const arrays = k.operands.length + k.outputs.length;
   if (arrays > 16) return 1;
-  return arrays > 7 || nativeWeight(k) > HEAVY || hasLongFloat64(k) ? 2 : 4;
+  const several = k.kind === "scan" && k.reduction!.dtypes.length > 1;
+  return arrays > 7 || several || nativeWeight(k) > HEAVY || hasLongFloat64(k) ? 2 : 4;
 }
 
 /** Whether a kernel divides float64 numbers or calls functions of them: those need 64 registers alone. */
@@ -202,17 +203,13 @@ export class CudaText implements Dialect {
 
   /** Asks for the divisors by which a linear index over loops is taken apart. */
   divisors(loops: readonly number[]): void {
-    for (const d of loops.slice(1)) {
-      if (this.extras.includes(`div${d}`)) continue;
-      this.extras.push(`div${d}`);
-      this.#fields.push(`u32 m${d}, h${d};`);
-    }
+    for (const d of loops.slice(1)) if (!this.extras.includes(`div${d}`)) this.divisor(`div${d}`);
   }
 
-  /** Asks for the divisor `group`: the length of a loop that is taken in groups, in groups. */
-  groupDivisor(): void {
-    this.extras.push("group");
-    this.#fields.push("u32 mgroup, hgroup;");
+  /** Asks for a divisor with a name of its own. */
+  divisor(name: string): void {
+    this.extras.push(name);
+    this.#fields.push(`u32 m${name}, h${name};`);
   }
 
   /** Asks for a workspace for each running value. */
@@ -302,16 +299,17 @@ export class CudaText implements Dialect {
     };
     for (const d of loops.slice(1).reverse()) {
       const q = this.emitter.name("q"), whole = d === grouped?.loop && grouped.width > 1;
-      const n = whole ? `n${d} / ${grouped.width}` : `n${d}`, key = whole ? "group" : d;
-      out.line(
-        `const ix ${q} = ${
-          this.wide ? `(ix)((u64)${rest} / (u64)(${n}))` : `fast_div(${rest}, a.m${key}, a.h${key})`
-        };`,
-      );
+      const n = whole ? `n${d} / ${grouped.width}` : `n${d}`;
+      out.line(`const ix ${q} = ${this.quotient(rest, n, whole ? "group" : `div${d}`)};`);
       index(d, `${rest} - ${q} * ${whole ? `(${n})` : n}`);
       rest = q;
     }
     index(loops[0]!, rest);
+  }
+
+  /** What a number that is not negative is divided by `n`, which is also the divisor of this name. */
+  quotient(x: string, n: string, name: string): string {
+    return this.wide ? `(ix)((u64)${x} / (u64)(${n}))` : `fast_div(${x}, a.m${name}, a.h${name})`;
   }
 
   /** Offset, in scalars, of an array at the indices of some loops. */
@@ -356,9 +354,9 @@ export class CudaText implements Dialect {
     const settled = texts.length === 1 ? texts : texts.map((t, j) => this.named(exprs[j]!.dtype, t, "r"));
     let v = 0;
     this.k.outputs.forEach((o, j) => {
-      for (let c = 0; c < o.components; c++, v++) {
-        this.out.line(`a.y${j}[${at(j)}${c ? " + 1" : ""}] = ${this.bits(o.dtype, exprs[v]!.dtype, settled[v]!)};`);
-      }
+      const bits = range(v, v += o.components).map((i) => this.bits(o.dtype, exprs[i]!.dtype, settled[i]!));
+      if (bits.length === 1) this.out.line(`a.y${j}[${at(j)}] = ${bits[0]};`);
+      else this.out.line(`store_pair(a.y${j} + (${at(j)}), ${bits.join(", ")});`);
     });
   }
 

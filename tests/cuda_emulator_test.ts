@@ -195,6 +195,91 @@ if (emulator === null) {
     });
   });
 
+  describe("the emulated GPU sees in captures and graphs", () => {
+    const unsupported = 900, invalidated = 901, captured = 907, refused = 910, relaxed = 2, global = 0;
+    const out = new BigUint64Array(new ArrayBuffer(8));
+    const handle = (): Address => native(Number(out[0]));
+    /** Status by status of calls while the bench's stream is captured, then that of the capture's end, and its graph. */
+    const capture = (bench: Bench, mode: number, ...calls: (() => number)[]): number[] => {
+      const { f } = bench.driver;
+      assert.equal(f.cuStreamBeginCapture_v2!(bench.stream, mode), ok);
+      const found = calls.map((call) => call());
+      return [...found, f.cuStreamEndCapture!(bench.stream, out)];
+    };
+    test("a wait for a stream that is captured, which ends the capture", () => {
+      using bench = new Bench();
+      const { f } = bench.driver;
+      assert.deepEqual(capture(bench, relaxed, () => f.cuStreamSynchronize(bench.stream)), [unsupported, invalidated]);
+      assert.equal(Number(out[0]), 0);
+      // The next capture is a good one.
+      assert.deepEqual(capture(bench, relaxed), [ok]);
+      assert.equal(f.cuGraphDestroy!(handle()), ok);
+    });
+    test("memory that is asked for, in the way of a global capture and not of a relaxed one", () => {
+      using bench = new Bench();
+      const { f } = bench.driver, memory = new BigUint64Array(new ArrayBuffer(8));
+      const allocate = () => f.cuMemAlloc_v2(memory, native(64));
+      assert.deepEqual(capture(bench, global, allocate), [unsupported, invalidated]);
+      assert.deepEqual(capture(bench, relaxed, allocate), [ok, ok]);
+      assert.equal(f.cuMemFree_v2(native(Number(memory[0]))), ok);
+      const inOrder = () => f.cuMemAllocAsync(memory, native(64), bench.stream);
+      f.cuGraphDestroy!(handle());
+      assert.deepEqual(capture(bench, relaxed, inOrder), [unsupported, invalidated]);
+    });
+    test("a wait for an event of a capture", () => {
+      using bench = new Bench();
+      const { f } = bench.driver, event = bench.driver.createEvent();
+      const calls = [
+        () => f.cuEventRecord(event, bench.stream),
+        () => f.cuEventQuery(event),
+        () => f.cuEventSynchronize(event),
+      ];
+      assert.deepEqual(capture(bench, relaxed, ...calls), [ok, captured, captured, ok]);
+      f.cuGraphDestroy!(handle());
+      // Recorded on a stream again it is as any other.
+      assert.equal(f.cuEventRecord(event, bench.stream), ok);
+      assert.equal(f.cuEventSynchronize(event), ok);
+      f.cuEventDestroy_v2(event);
+    });
+    test("a graph launched into a capture, and a child that is another graph", () => {
+      using bench = new Bench();
+      const { f } = bench.driver;
+      const record = (times: number): Address => {
+        const copy = () =>
+          f.cuMemcpyDtoDAsync_v2(native(bench.memory), native(bench.memory + 64), native(64), bench.stream);
+        assert.deepEqual(capture(bench, relaxed, ...Array.from({ length: times }, () => copy)).at(-1), ok);
+        return handle();
+      };
+      const [one, same, two] = [record(1), record(1), record(2)] as const;
+      const made = (status: number): Address => {
+        assert.equal(status, ok);
+        return handle();
+      };
+      const graph = made(f.cuGraphCreate!(out, 0));
+      const node = made(f.cuGraphAddChildGraphNode!(out, graph, out, native(0), one));
+      const exec = made(f.cuGraphInstantiateWithFlags!(out, graph, native(0)));
+      assert.equal(f.cuGraphExecChildGraphNodeSetParams!(exec, node, same), ok);
+      assert.equal(f.cuGraphExecChildGraphNodeSetParams!(exec, node, two), refused);
+      assert.equal(f.cuGraphLaunch!(exec, bench.stream), ok);
+      bench.wait();
+      assert.deepEqual(bench.read().slice(0, 9), [8, 9, 10, 11, 12, 13, 14, 15, 8]);
+      assert.deepEqual(capture(bench, relaxed, () => f.cuGraphLaunch!(exec, bench.stream)), [unsupported, invalidated]);
+      f.cuGraphExecDestroy!(exec);
+      for (const each of [graph, one, same, two]) f.cuGraphDestroy!(each);
+    });
+    test("and errors have the driver's names", () => {
+      using bench = new Bench();
+      const names = [unsupported, invalidated, captured, refused].map((code) => bench.driver.error("f", code).message);
+      const wanted = [
+        "STREAM_CAPTURE_UNSUPPORTED",
+        "STREAM_CAPTURE_INVALIDATED",
+        "CAPTURED_EVENT",
+        "GRAPH_EXEC_UPDATE_FAILURE",
+      ];
+      names.forEach((name, i) => assert.match(name, new RegExp(`^f: CUDA_ERROR_${wanted[i]} \\(9\\d\\d\\)`)));
+    });
+  });
+
   describe("the emulated GPU", () => {
     const numbers = (body: string, threads = 64): number[] => {
       using bench = new Bench();

@@ -1,7 +1,9 @@
 /** Traced functions on a GPU: one graph launch a call, arguments that change, and everything given back. */
 import assert from "node:assert/strict";
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import process from "node:process";
 import { describe, test } from "node:test";
-import { emulator, gpu, realGpu } from "./support/cuda.ts";
+import { emulator, emulatorPath, gpu, realGpu } from "./support/cuda.ts";
 import { differs, model, programs, wave } from "./support/cuda_graphs_program.ts";
 import { runChild } from "./support/child.ts";
 import { type NDArray, tnp } from "../mod.ts";
@@ -95,6 +97,40 @@ if (gpu === null) {
       assert.deepEqual([calls.cuGraphLaunch, calls.cuStreamBeginCapture_v2], [10, 10]);
     });
 
+    test("arguments that are too many to be passed by value are written when they change", () => {
+      // One kernel reads an array in 50 orders of nine axes: addresses, strides and numbers take more than 4 KB.
+      const axes = Array.from({ length: 9 }, (_, d) => d);
+      const f = tnp.function((x: NDArray, k: NDArray) => {
+        let y = x.mul(k);
+        for (let j = 1; j < 50; j++) {
+          const turned = axes.map((d) => (d * (j % 9 === 0 ? 1 : 8) + j) % 9), [p, q] = [j % 8, 8];
+          [turned[p], turned[q]] = [turned[q]!, turned[p]!];
+          y = y.add(x.transpose(turned).mul(j / 7));
+        }
+        return [tnp.cumsum(y.reshape([-1])), tnp.sum(y, 0).reshape([-1])];
+      });
+      const run = (x: NDArray, k: number) =>
+        (f(x, k) as readonly NDArray[]).map((y) => Array.from(y.dataSync() as Float64Array));
+      const right = [1, 2, 2].map((k) => tnp.device("CPU:0", () => run(wave(axes.map(() => 2), 0.3), k)));
+      const x = onGpu(() => wave(axes.map(() => 2), 0.3));
+      const writes = () => emulator?.calls("cuMemcpyHtoDAsync_v2") ?? 0;
+      onGpu(() => {
+        for (let i = 0; i < 4; i++) run(x, 1);
+      });
+      const counts: number[] = [];
+      const calls = callsOf(() =>
+        right.forEach((numbers, i) => {
+          const before = writes();
+          const got = onGpu(() => run(x, [1, 2, 2][i]!));
+          counts.push(writes() - before);
+          numbers.forEach((part, j) => assert.equal(differs(part, got[j]!), null, `call ${i}, result ${j}`));
+        })
+      );
+      expect(calls, replays(3));
+      // Only the second call has another number.
+      if (emulator !== null) assert.deepEqual(counts.map((n) => n > 0), [false, true, false]);
+    });
+
     for (const name of Object.keys(programs) as (keyof typeof programs)[]) {
       test(`${name}: as on the CPU`, () => {
         const right = tnp.device("CPU:0", programs[name]);
@@ -178,6 +214,25 @@ if (gpu === null) {
       });
       assert.equal(ended.out, "0\n[]", ended.err);
       assert.match(ended.err, /runs by plain launches: cuBLAS is no part of a graph/);
+    });
+    test("a driver without graph functions gets plain launches", async () => {
+      if (emulatorPath === null) return assert.ok(realGpu);
+      // The emulator with a name changed in its table of symbols.
+      const path = emulatorPath.replace(/\.so$/, "-plain.so"), name = "cuGraphInstantiateWithFlags";
+      if (!existsSync(path)) {
+        const bytes = readFileSync(emulatorPath);
+        for (let at = bytes.indexOf(name); at >= 0; at = bytes.indexOf(name, at + 1)) bytes[at] = 0x78;
+        writeFileSync(`${path}.${process.pid}`, bytes);
+        renameSync(`${path}.${process.pid}`, path);
+      }
+      const libraries = ["TNP_CUDA", "TNP_NVRTC", "TNP_CUBLAS", "TNP_CUBLASLT"].map((name) => [name, path]);
+      const ended = await runChild("cuda_graphs_child.ts", {
+        GRAPHS_CHILD: "plain",
+        TNP_DEBUG: "1",
+        ...Object.fromEntries(libraries),
+      });
+      assert.equal(ended.out, "0\n[]", ended.err);
+      assert.match(ended.err, /the driver has no graphs; traced functions run by plain launches/);
     });
     test("functions that fail give their error or plain launches, and nothing is left", async () => {
       if (emulator === null) return assert.ok(realGpu);

@@ -4,6 +4,7 @@ import { Buffer } from "node:buffer";
 import { describe, test } from "node:test";
 import { gpu, runCuda } from "./support/cuda.ts";
 import { type NDArray, tnp } from "../mod.ts";
+import { radixPays } from "../kernels/cuda.ts";
 import type { BinaryOp, Expr, UnaryOp } from "../kernels/expr.ts";
 import { type DType, dtypes, type ScalarType, type TypedArray, typedArrays } from "../src/base/dtype.ts";
 import { getDevice } from "../src/device/registry.ts";
@@ -211,6 +212,39 @@ if (gpu === null) {
         );
       });
     }
+  });
+
+  describe("cuda scatters of many updates sort their places by counting", () => {
+    const count = 17_000;
+    const values = (dtype: DType = "float64") => tnp.divide(array([count], dtype, 1000, 5), 7);
+    test("few places and many, in one pass and several", () => {
+      assert.ok(radixPays("int64", count) && !radixPays("int64", 3000));
+      for (const places of [11, 5000, 200_000]) {
+        same(
+          () => [array([places], "float64"), array([count], "int64", places, 3), values()],
+          (x, i, v) => x.with([i], v, { mode: "add" }),
+          0,
+          `${places} places`,
+        );
+      }
+    });
+    test("the last of equal ones wins, and products keep their order", () => {
+      const make = () => [array([90], "float32"), array([count], "int64", 90, 3), tnp.divide(values("float32"), 20)];
+      same(make, (x, i, v) => x.with([i], v), 0, "set");
+      same(make, (x, i, v) => x.with([i], v, { mode: "multiply" }), 0, "multiply");
+    });
+    test("rows, and places that are read backwards", () => {
+      same(
+        () => [
+          array([70, 2], "float32"),
+          array([count], "int64", 140, 3),
+          tnp.divide(array([count, 2], "float32", 90, 5), 7),
+        ],
+        (x, i, v) => x.with([tnp.subtract(i, 70)], v, { mode: "add" }),
+        0,
+        "rows",
+      );
+    });
   });
 
   describe("cuda sorting", () => {

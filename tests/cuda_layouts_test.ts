@@ -1,40 +1,14 @@
 /** How kernels on a GPU go through memory: groups of neighbours, heads and tails, broadcasts, steps; against the same kernels in JavaScript. */
 import assert from "node:assert/strict";
-import { describe, test } from "node:test";
-import { gpu, runCuda } from "./support/cuda.ts";
+import { emulator, gpu, runCuda } from "./support/cuda.ts";
+import { alike, dense, numbers, raw, same as sameOn } from "./support/cuda_same.ts";
 import { mapUnroll, planReduce, vectorWidth } from "../kernels/cuda.ts";
 import type { Expr } from "../kernels/expr.ts";
 import type { Kernel } from "../kernels/kernel.ts";
-import type { ScalarType, TypedArray } from "../src/base/dtype.ts";
+import type { ScalarType } from "../src/base/dtype.ts";
 import { getDevice } from "../src/device/registry.ts";
-import { acc, b, fill, kernel, load, memory, monoid, operand, output, type Run, runJs } from "./support/kernels.ts";
-
-/** Whole numbers up to 200, always the same. */
-function numbers(dtype: ScalarType, length: number, seed: number): TypedArray {
-  let s = seed * 2654435761 >>> 0;
-  const most = dtype === "bool" ? 2 : dtype === "float16" ? 60 : 100;
-  const values = Array.from({ length }, () => {
-    s = Math.imul(s, 1664525) + 1013904223 >>> 0;
-    return Math.floor(s / 2 ** 32 * most);
-  });
-  if (dtype !== "float16") return fill(dtype, values);
-  // Bits of small whole numbers as float16: exact.
-  const bits = values.map((v) => {
-    if (v === 0) return 0;
-    const e = Math.floor(Math.log2(v));
-    return (e + 15 << 10) + Math.round((v / 2 ** e - 1) * 1024);
-  });
-  const made = memory(dtype, length);
-  new Uint16Array(made.buffer as ArrayBuffer, 0, length).set(bits);
-  return made;
-}
-
-const raw = (m: TypedArray) => [...new Uint8Array(m.buffer as ArrayBuffer, m.byteOffset, m.byteLength)];
-const copyOf = (m: TypedArray): TypedArray => {
-  const made = new (m.constructor as typeof Uint8Array)(new ArrayBuffer(m.buffer.byteLength), 0, m.length);
-  new Uint8Array(made.buffer).set(new Uint8Array(m.buffer as ArrayBuffer));
-  return made as TypedArray;
-};
+import { acc, b, kernel, load, memory, monoid, operand, output, type Run } from "./support/kernels.ts";
+import { compileTogether, describe, test } from "./support/suite.ts";
 
 const f = (k: number, dtype: ScalarType): Expr => load(k, dtype);
 const add = b.binary("add", f(0, "float32"), f(1, "float32"));
@@ -45,13 +19,8 @@ if (gpu === null) {
   });
 } else {
   const device = gpu;
-  /** Both engines leave the same bytes, also around what they should write. */
-  const same = (k: Kernel, run: Run, what: string): void => {
-    const both = [run, { ...run, outputs: run.outputs.map((p) => ({ ...p, data: copyOf(p.data) })) }] as const;
-    runJs(k, both[0]);
-    runCuda(device, k, both[1]);
-    run.outputs.forEach(({ data }, i) => assert.deepEqual(raw(both[1].outputs[i]!.data), raw(data), what));
-  };
+  compileTogether(emulator);
+  const same = (k: Kernel, run: Run, what: string) => sameOn(device, k, run, what);
 
   describe("cuda elementwise kernels in groups", () => {
     test("of lengths and places that begin or end within a group", () => {
@@ -196,8 +165,6 @@ if (gpu === null) {
         epilogue: [acc(0, "float32")],
         outputs: [output("float32", inner === "last" && rank > reduced ? "strided" : "unit")],
       });
-    /** Strides of the dense array. */
-    const dense = (sizes: readonly number[]) => sizes.map((_, d) => sizes.slice(d + 1).reduce((x, y) => x * y, 1));
     const cases: readonly (readonly [Kernel, readonly number[], readonly number[]])[] = [
       [sum(1, 1, "last"), [1], [1]],
       [sum(1, 1, "last"), [1000], [1]],
@@ -234,7 +201,7 @@ if (gpu === null) {
           return raw(out);
         };
         at(0, true);
-        assert.deepEqual(at(1, false), at(0, false), `${sizes}`);
+        alike(at(1, false), at(0, false), `${sizes}`);
       }
       assert.deepEqual([...variants].sort(), ["block", "columns", "rows"]);
     });

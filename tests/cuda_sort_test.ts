@@ -1,8 +1,9 @@
 /** Sorting on a GPU in NumPy's stable order: every dtype, rows around the borders of tiles, chunks and algorithms. */
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { describe, test } from "node:test";
-import { gpu } from "./support/cuda.ts";
+import { emulator, gpu } from "./support/cuda.ts";
+import { alike } from "./support/cuda_same.ts";
+import { compileTogether, describe, isBlank, test } from "./support/suite.ts";
 import { type NDArray, tnp } from "../mod.ts";
 import { wrap } from "../src/array.ts";
 import { type DType, dtypeInfo } from "../src/base/dtype.ts";
@@ -61,6 +62,7 @@ if (gpu === null) {
   });
 } else {
   setDefault("GPU:0");
+  compileTogether(emulator, "long");
   const device = gpu;
   describe("cuda sorting is NumPy's stable sort", () => {
     const cases = readJson("sorting.json") as readonly Case[];
@@ -71,21 +73,22 @@ if (gpu === null) {
           const what = `${dtype} ${mode} ${rows} x ${n}`;
           const bytes = bitsOf(dtype, mode, rows * n, 7 + n);
           const x = wrap(fromBytes(bytes, [rows, n], dtype, device));
-          const order = bytesOf(tnp.argsort(x));
+          const order = bytesOf(tnp.argsort(x)), sorted = bytesOf(tnp.sort(x));
+          if (isBlank()) continue;
           assert.equal(createHash("sha256").update(order).digest("hex").slice(0, 16), digest, what);
           // Equal values that differ in their bits stay as they came.
           const want = taken(bytes, new BigInt64Array(order.buffer, order.byteOffset, rows * n), n, itemsize);
-          assert.deepEqual(bytesOf(tnp.sort(x)), want, what);
+          alike(sorted, want, what);
         }
       });
     }
     test("of rows apart, columns, and a sort written over what it came from", () => {
       const x = wrap(fromBytes(bitsOf("float32", "any", 3 * 9000, 5), [3, 9000], "float32", device));
       const rows = tnp.sort(x), columns = tnp.sort(x.T, 0);
-      assert.deepEqual(bytesOf(columns.T.reshape([3, 9000])), bytesOf(rows));
-      assert.deepEqual(bytesOf(tnp.sort(tnp.sort(x).at(":", "::-1"))), bytesOf(rows));
+      alike(bytesOf(columns.T.reshape([3, 9000])), bytesOf(rows), "columns");
+      alike(bytesOf(tnp.sort(tnp.sort(x).at(":", "::-1"))), bytesOf(rows), "backwards");
       const sorted = tnp.function((x: NDArray) => tnp.add(tnp.sort(tnp.add(x, 0)), 0)) as (x: NDArray) => NDArray;
-      assert.deepEqual(bytesOf(sorted(x)), bytesOf(tnp.add(rows, 0)));
+      alike(bytesOf(sorted(x)), bytesOf(tnp.add(rows, 0)), "written over");
     });
   });
 }

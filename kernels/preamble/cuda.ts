@@ -81,11 +81,20 @@ ${body("f16_bits")}
 }`,
   // n / d for n < 2^31 as a multiplication (Granlund and Montgomery 1994).
   fast_div: "INLINE i32 fast_div(i32 n, u32 m, u32 s) { return (i32)((__umulhi((u32)n, m) + (u32)n) >> s); }",
+  // A complex number at once.
+  store_pair: ["f32", "f64"].map((t) =>
+    `INLINE void store_pair(${t} *p, ${t} re, ${t} im) {
+  struct alignas(2 * sizeof(${t})) Pair { ${t} re, im; };
+  const Pair both = {re, im};
+  *(Pair *)p = both;
+}`
+  ).join("\n"),
   shuffle: shuffle("shuffle", "__shfl_down_sync"),
   shuffle_up: shuffle("shuffle_up", "__shfl_up_sync"),
+  shuffle_from: shuffle("shuffle_from", "__shfl_sync"),
 };
 
-/** A shuffle of any type, from so many lanes away. */
+/** A shuffle of any type, from so many lanes away, or from a lane. */
 function shuffle(name: string, of: string): string {
   return `template <class T> INLINE T ${name}(T v, int d) {
   if constexpr (sizeof(T) < 4) return (T)${of}(0xffffffffu, (i32)v, d);

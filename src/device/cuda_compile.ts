@@ -33,13 +33,8 @@ export function cubinOf(source: string, capability: number, major: number): Uint
   const options = nvrtcOptions(compiler, architecture);
   const cache = kernelCache();
   const key = digest(source, compiler.version, ...options);
-  const found = cache?.find(key, "cubin") ?? null;
-  if (found !== null) {
-    const bytes = readFileSync(found);
-    const cubin = new Uint8Array(new ArrayBuffer(bytes.length - 32));
-    cubin.set(bytes.subarray(0, -32));
-    return cubin;
-  }
+  const found = cache?.find(key, "cubin") ?? null, kept = found === null ? null : readKept(found);
+  if (kept !== null) return kept;
   if (debugging("source")) debug("source", source);
   const start = performance.now();
   const { cubin } = compiler.compile(source, "kernel.cu", options);
@@ -59,4 +54,17 @@ export function cubinOf(source: string, capability: number, major: number): Uint
     }
   }
   return cubin;
+}
+
+/** Machine code from disk, without the digest behind it; null where another process, for which there were too many, just removed it. */
+function readKept(path: string): Uint8Array<ArrayBuffer> | null {
+  try {
+    const bytes = readFileSync(path);
+    const cubin = new Uint8Array(new ArrayBuffer(bytes.length - 32));
+    cubin.set(bytes.subarray(0, -32));
+    return cubin;
+  } catch (error) {
+    if ((error as { readonly code?: unknown }).code === "ENOENT") return null;
+    throw error;
+  }
 }

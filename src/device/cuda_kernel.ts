@@ -9,14 +9,19 @@ import {
   type CudaSource,
   indexOperands,
   mapUnroll,
+  mayCross,
   planReduce,
   planScan,
+  planTile,
   reduceAligned,
   renderMap,
   renderReduce,
   renderScan,
   renderScatter,
+  renderTile,
+  scanAligned,
   SERIAL_ROWS,
+  type TilePlan,
   vectorHead,
   vectorWidth,
 } from "../../kernels/cuda.ts";
@@ -143,9 +148,9 @@ export class CudaKernel {
   readonly #kernel: Kernel;
   readonly #layout: ReturnType<typeof blockLayout>;
   readonly #itemsizes: readonly number[];
+  readonly #crosses: boolean;
   readonly #vector: number;
-  readonly #unroll: number;
-  readonly #scalarUnroll: number;
+  readonly #unrolls = new Map<number, number>();
   readonly #programs = new Map<string, CudaProgram>();
   #index: ReadonlySet<number> | null = null;
   readonly #addresses: number[];
@@ -155,9 +160,8 @@ export class CudaKernel {
     this.#kernel = kernel;
     this.#layout = blockLayout(kernel);
     this.#itemsizes = [...kernel.operands, ...kernel.outputs].map((o) => dtypes[o.dtype].itemsize * o.components);
+    this.#crosses = mayCross(kernel);
     this.#vector = vectorWidth(kernel);
-    this.#unroll = mapUnroll(kernel, this.#vector);
-    this.#scalarUnroll = mapUnroll(kernel, 1);
     this.#addresses = this.#itemsizes.map(() => 0);
   }
 
@@ -189,13 +193,37 @@ export class CudaKernel {
   #map(launch: Launch, points: number, wide: boolean): void {
     const k = this.#kernel, { sizes, operands, outputs } = launch;
     const strides = (i: number) => (operands[i] ?? outputs[i - operands.length]!).strides;
-    const head = this.#vector > 1 ? vectorHead(k, this.#vector, sizes, this.#addresses, strides) : null;
-    const width = head === null ? 1 : this.#vector;
+    if (this.#crosses) {
+      const tile = planTile(k, sizes, strides);
+      if (tile !== null) return this.#tile(tile, launch, points, wide);
+    }
+    // The widest groups that all arrays have in common.
+    let width = this.#vector, head: number | null = null;
+    while (width > 1 && (head = vectorHead(k, width, sizes, this.#addresses, strides)) === null) width /= 2;
     const program = this.#program(`${width}`, wide, launch, () => renderMap(k, wide, width));
     program.set("count", points);
     if (width > 1 && k.rank === 1) program.set("head", head!);
     program.divide("group", sizes[k.rank - 1]! / width);
-    program.launch(Math.ceil(points / width), BLOCK * (width > 1 ? this.#unroll : this.#scalarUnroll));
+    program.launch(Math.ceil(points / width), BLOCK * this.#unrollOf(width));
+  }
+
+  #unrollOf(width: number): number {
+    let unroll = this.#unrolls.get(width);
+    if (unroll === undefined) this.#unrolls.set(width, unroll = mapUnroll(this.#kernel, width));
+    return unroll;
+  }
+
+  #tile(plan: TilePlan, launch: Launch, points: number, wide: boolean): void {
+    const { sizes } = launch, across = sizes[sizes.length - 1]!, down = sizes[plan.near]!;
+    const program = this.#program(plan.key, wide, launch, () => renderTile(this.#kernel, wide, plan));
+    const tiles = { down: Math.ceil(down / plan.rows), across: Math.ceil(across / plan.columns) };
+    const count = points / (down * across) * tiles.down * tiles.across;
+    program.set("count", count);
+    for (const name of sizes.length > 2 ? ["across", "down"] as const : ["across"] as const) {
+      program.set(name, tiles[name]);
+      program.divide(`by_${name}`, tiles[name]);
+    }
+    program.launch(count, 1);
   }
 
   #reduce(launch: Launch, wide: boolean): void {
@@ -234,23 +262,27 @@ export class CudaKernel {
   }
 
   #scan(launch: Launch, wide: boolean): void {
-    const k = this.#kernel, { sizes } = launch, n = sizes[sizes.length - 1]!;
-    let rows = 1;
-    for (let i = 0; i < sizes.length - 1; i++) rows *= sizes[i]!;
-    const { variant, chunks, length } = planScan(rows, n);
+    const k = this.#kernel, { sizes, operands, outputs } = launch;
+    const strides = (i: number) => (operands[i] ?? outputs[i - operands.length]!).strides;
+    const plan = planScan(k, sizes, strides);
+    let count = 1;
+    for (let i = 0; i < sizes.length - 1; i++) count *= sizes[i]!;
+    const { variant, lanes, warps, chunks, length } = plan, groups = Math.ceil(count / plan.rows);
+    const vector = variant === "block" && lanes === 1 && scanAligned(k, this.#addresses, strides);
     const program = (name: "thread" | "totals" | "block") => {
-      const p = this.#program(name, wide, launch, () => renderScan(k, wide, name));
-      p.set("count", rows);
+      const key = `${name} ${lanes}x${warps}${vector ? "v" : ""}`;
+      const p = this.#program(key, wide, launch, () => renderScan(k, wide, name, { lanes, warps, vector }));
+      p.set("count", count);
       return p;
     };
-    if (variant === "thread") return program("thread").launch(rows);
-    this.#withSpaces(chunks > 1 ? rows * chunks : 0, (spaces) => {
+    if (variant === "thread") return program("thread").launch(groups, 1);
+    this.#withSpaces(chunks > 1 ? count * chunks : 0, (spaces) => {
       for (const name of chunks > 1 ? ["totals", "block"] as const : ["block"] as const) {
         const p = program(name);
         p.set("chunks", chunks);
         p.set("length", length);
         spaces.forEach((space, j) => p.set(`w${j}`, space));
-        p.launch(rows * chunks, 1);
+        p.launch(groups * chunks, 1);
       }
     });
   }

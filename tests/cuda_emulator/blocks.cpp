@@ -115,12 +115,18 @@ static void access(const char* p, size_t size, bool aligned, const char* what) {
   snprintf(address, sizeof address, "%p", p);
   endKernel(ILLEGAL_ADDRESS, std::string(what) + " at " + address + ", which is no device memory" + place());
 }
-#define ACCESS(size) \
-  API void __asan_load##size##_noabort(const char* p) { access(p, size, true, "read"); } \
-  API void __asan_store##size##_noabort(const char* p) { access(p, size, true, "wrote"); }
+static void meter(const char* p, size_t size, bool writes, const void* place) {
+  if (grid != nullptr && heap().contains((Pointer)p)) {
+    traffic.add(grid->threads[grid->current].state.linear, place, (Pointer)p, size, writes);
+  }
+}
+#define METER(writes) if (countsTraffic) meter(p, size, writes, __builtin_return_address(0))
+#define ACCESS(n) \
+  API void __asan_load##n##_noabort(const char* p) { const size_t size = n; METER(false); access(p, size, true, "read"); } \
+  API void __asan_store##n##_noabort(const char* p) { const size_t size = n; METER(true); access(p, size, true, "wrote"); }
 ACCESS(1) ACCESS(2) ACCESS(4) ACCESS(8) ACCESS(16)
-API void __asan_loadN_noabort(const char* p, size_t size) { access(p, size, false, "read"); }
-API void __asan_storeN_noabort(const char* p, size_t size) { access(p, size, false, "wrote"); }
+API void __asan_loadN_noabort(const char* p, size_t size) { METER(false); access(p, size, false, "read"); }
+API void __asan_storeN_noabort(const char* p, size_t size) { METER(true); access(p, size, false, "wrote"); }
 API void __asan_handle_no_return() {}
 
 // ---- threads
@@ -294,14 +300,17 @@ static void runGrid(const Launch& launch) {
       if (kernel.waits) {
         for (unsigned i = 0; i < n; i++) fill(g.threads[i].state, i, blockOrder[b]);
         runFibers(n);
+        if (countsTraffic) traffic.endBlock();
         continue;
       }
+      g.current = 0;
       g.shuffle(order.data(), n, 0);
       kernel.enter(&g.threads[0].state);
       for (unsigned i = 0; i < n; i++) {
         fill(g.threads[0].state, order[i], blockOrder[b]);
         kernel.call(g.arguments.data());
       }
+      if (countsTraffic) traffic.endBlock();
     }
   }
   grid = nullptr;

@@ -6,6 +6,7 @@
 #include "peer.cpp"
 #include "library.cpp"
 #include "nvrtc.cpp"
+#include "traffic.cpp"
 #include "blocks.cpp"
 #include "modules.cpp"
 #include "graphs.cpp"

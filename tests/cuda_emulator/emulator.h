@@ -4,8 +4,10 @@
 //   - the order of blocks, warps and threads is shuffled by CUEMU_SEED;
 //   - fresh, freed and shared memory is NaN; each access of a kernel is checked for its address and alignment, each call for its
 //     handles, pointers and limits; an error of a kernel is told by every later call, until the context is released;
+//   - cuemuTraffic counts the sectors of memory that warps touch;
 //   - cuemuFail makes the nth call of a function fail; cuemuLive counts what was not given back, cuemuCalls how often a function was called.
 #pragma once
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>

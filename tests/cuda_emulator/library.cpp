@@ -18,7 +18,7 @@ struct Code {
 static std::mutex codeMutex;
 static std::unordered_map<std::string, std::unique_ptr<Code>> codes;
 static std::vector<Code*> pendingCodes;
-static bool deferring = false;
+static bool deferring = false, optimizing = false;
 
 std::string readFile(const std::string& path) {
   std::string text;
@@ -198,10 +198,10 @@ static std::string uniqueName() {
 static std::string build(const std::vector<Code*>& batch, std::string& log) {
   const std::string name = "batch-" + uniqueName() + ".so", base = librariesFolder() + "/tmp-" + name;
   const char* compiler = getenv("CUEMU_CXX");
-  // Each access to memory calls the emulator, which knows what may be touched. A kernel alone costs the start of the compiler anyway, so
-  // it is made faster.
+  // Each access to memory calls the emulator, which knows what may be touched; what is accessed as a whole stays whole. A kernel alone
+  // costs the start of the compiler anyway, so it is made faster.
   const std::string command = std::string(compiler ? compiler : "g++") +
-    " -std=gnu++17 " + (batch.size() == 1 ? "-O1" : "-O0") + " -w -fPIC -shared -fvisibility=hidden -fno-strict-aliasing -ffp-contract=off -fno-math-errno -nodefaultlibs"
+    " -std=gnu++17 " + (batch.size() == 1 || optimizing ? "-O1 -fno-tree-sra" : "-O0") + " -w -fPIC -shared -fvisibility=hidden -fno-strict-aliasing -ffp-contract=off -fno-math-errno -nodefaultlibs"
     " -fsanitize=kernel-address --param asan-instrumentation-with-call-threshold=0 --param asan-stack=0 --param asan-globals=0"
     " -o '" + base + "' '" + base + ".cpp' '" + ownPath() + "' -lm -lc -lgcc 2>'" + base + ".log'";
   bool made = writeFile(base + ".cpp", translationUnit(batch)) && system(command.c_str()) == 0;
@@ -306,10 +306,11 @@ static Code* codeOf(const std::string& hash, const std::string* source) {
   return code;
 }
 
-// Puts compiling off, or ends that.
+// Puts compiling off, or ends that; 2 where kernels run so long that they should be made fast.
 API void cuemuDefer(int on) {
   std::lock_guard<std::mutex> lock(codeMutex);
   deferring = on != 0;
+  optimizing = on == 2;
 }
 // How many launches were skipped since this was asked last, because their kernels were put off.
 API int cuemuMissed() { return missedLaunches.exchange(0); }

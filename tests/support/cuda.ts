@@ -84,7 +84,7 @@ export async function onGpu(load: () => Promise<unknown>): Promise<void> {
     });
     return;
   }
-  if (emulator !== null) compileTogether(emulator);
+  compileTogether(emulator);
   setDefault(gpu);
   useEngine({ name: "CUDA", kind: "cuda", run: (k, run) => runCuda(gpu, k, run) });
   await load();

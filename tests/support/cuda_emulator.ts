@@ -13,6 +13,8 @@ const symbols = {
   cuemuDefer: { parameters: ["i32"], result: "void" },
   cuemuMissed: { parameters: [], result: "i32" },
   cuemuCompile: { parameters: [], result: "i32" },
+  cuemuTraffic: { parameters: ["i32"], result: "void" },
+  cuemuSectors: { parameters: ["i32"], result: "i32" },
 } as const;
 
 /** What the emulator tells and does beyond CUDA. */
@@ -29,12 +31,16 @@ export interface Emulator {
   blocks(): number;
   /** The size of what a kernel takes, in bytes. */
   argumentBytes(fn: Address): number;
-  /** Puts compiling off: new kernels are collected and their launches skipped; or ends that. */
-  defer(on: boolean): void;
+  /** Puts compiling off: new kernels are collected and their launches skipped; or ends that. `fast` is for kernels that run long. */
+  defer(on: boolean, fast?: boolean): void;
   /** How many launches were skipped since this was asked last. */
   missed(): number;
   /** Compiles what was collected, many kernels at once; tells how many. */
   compile(): number;
+  /** Counts the sectors of 32 bytes that warps read and write, from zero; or ends that. */
+  traffic(on: boolean): void;
+  /** Sectors that were read and written by kernels that have ended. */
+  sectors(): { readonly read: number; readonly written: number };
 }
 
 /** Opens the emulator's own functions. */
@@ -55,8 +61,10 @@ export function openEmulator(path: string): Emulator {
     live,
     blocks: () => f.cuemuBlocks(),
     argumentBytes: (fn) => f.cuemuArgumentBytes(fn),
-    defer: (on) => f.cuemuDefer(Number(on)),
+    defer: (on, fast = false) => f.cuemuDefer(on ? fast ? 2 : 1 : 0),
     missed: () => f.cuemuMissed(),
     compile: () => f.cuemuCompile(),
+    traffic: (on) => f.cuemuTraffic(Number(on)),
+    sectors: () => ({ read: f.cuemuSectors(0), written: f.cuemuSectors(1) }),
   };
 }
