@@ -187,7 +187,7 @@ class TileText extends GroupText {
 
   /** Computes and stores: neighbouring threads along the last loop. */
   #take(base: { readonly operand: (k: number) => string; readonly output: (k: number) => string }): void {
-    const { k, out } = this, { near, rows, columns } = this.#plan, last = k.rank - 1;
+    const { k, out } = this, { near, columns } = this.#plan, last = k.rank - 1;
     const { unroll } = this.groups, step = BLOCK / columns;
     out.open("{");
     out.line(`const ix i${last} = left + threadIdx.x % ${columns};`);

@@ -2,7 +2,16 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { emulator, gpu, realGpu } from "./support/cuda.ts";
-import { type CudaSource, renderMap, renderReduce, renderScan, renderScatter, vectorWidth } from "../kernels/cuda.ts";
+import {
+  type CudaSource,
+  planTile,
+  renderMap,
+  renderReduce,
+  renderScan,
+  renderScatter,
+  renderTile,
+  vectorWidth,
+} from "../kernels/cuda.ts";
 import { blockLayout, type Kernel } from "../kernels/kernel.ts";
 import { CudaProgram } from "../src/device/cuda_kernel.ts";
 import { acc, b, kernel, load, monoid, operand, output } from "./support/kernels.ts";
@@ -40,7 +49,16 @@ test("cuda: argument blocks are as large as what kernels take", () => {
     check(reduce, renderReduce(reduce, false, variant, 1, true));
   }
   const scan: Kernel = { ...reduce, kind: "scan", reduced: 1, epilogue: null, outputs: [output("float32")] };
-  for (const variant of ["thread", "totals", "block"] as const) check(scan, renderScan(scan, false, variant));
+  for (const variant of ["thread", "totals", "block"] as const) {
+    check(scan, renderScan(scan, false, variant));
+    check(scan, renderScan(scan, variant === "totals", variant, { lanes: 8, warps: 8 }));
+  }
+  for (const rank of [2, 4]) {
+    const turned = { ...map, rank, operands: [operand("float32", "strided"), ...map.operands.slice(1)] };
+    const sizes = rank === 2 ? [200, 300] : [200, 3, 5, 300], strides = [1, 200, 600, 3000].slice(0, rank);
+    const plan = planTile(turned, sizes, () => strides);
+    check(turned, renderTile(turned, false, plan!));
+  }
   const scatter = kernel({
     kind: "scatter",
     rank: 2,

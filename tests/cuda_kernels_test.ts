@@ -168,6 +168,26 @@ if (gpu === null) {
     });
   });
 
+  describe("cuda transposes", () => {
+    test("beside arrays that are not, of every size of element", () => {
+      for (const dtype of ["uint8", "float16", "float32", "int64", "complex64", "complex128"] as const) {
+        same(
+          () => [array([190, 180], dtype), array([180, 190], dtype, 50, 2)],
+          (x, y) => tnp.add(tnp.multiply(x.T, 2), y),
+          0,
+          dtype,
+        );
+      }
+    });
+    test("as copies, of any rank, and for libraries", () => {
+      const orders = [[2, 1, 0], [1, 2, 0], [2, 0, 1], [1, 0, 2]];
+      for (const order of orders) same(() => [array([33, 50, 40], "float32")], (x) => tnp.transpose(x, order).add(0));
+      same(() => [array([60, 700], "float32", 5000)], (x) => tnp.sort(x.T));
+      same(() => [array([60, 700], "float32", 5000)], (x) => tnp.sort(x, 0));
+      same(() => [array([8, 9, 10, 11, 6], "int16")], (x) => tnp.add(x.T, 1));
+    });
+  });
+
   describe("cuda running sums", () => {
     for (const shape of [[3, 50], [2, 3000], [1, 30000], [500, 90]] as const) {
       test(`of ${shape.join(" x ")}, over each axis`, () => {

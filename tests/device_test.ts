@@ -4,7 +4,9 @@ import { addressOf } from "../ffi/mem.ts";
 import { available } from "../ffi/open.ts";
 import { DeviceError, DisposedError, OutOfMemoryError } from "../src/base/errors.ts";
 import { Arena, hostBuffer, sizeClass } from "../src/device/arena.ts";
+import { contiguousStrides } from "../src/base/shape.ts";
 import { cpu } from "../src/device/cpu.ts";
+import { convert } from "../src/device/epilogue.ts";
 import { nullDevice } from "../src/device/null.ts";
 import { currentDevice, getDevice, listDevices, setDefault, withDevice } from "../src/device/registry.ts";
 
@@ -180,4 +182,40 @@ describe("the null device", () => {
     assert.equal(nullDevice.launches.length, 0);
     assert.equal(nullDevice.memoryStats().live, live);
   });
+});
+
+test("copies for libraries merge loops, and take 64-bit indices only where 32 bits do not reach", () => {
+  const copies = (shape: number[], strides: number[], offset = 0) => {
+    nullDevice.reset();
+    const size = shape.reduce((x, y) => x * y, 1);
+    const from = { buffer: nullDevice.allocate(8), shape, strides, offset };
+    const out = { buffer: nullDevice.allocate(8), shape, strides: contiguousStrides(shape), offset: 0 };
+    convert(nullDevice, from, "float32", out, "float64");
+    for (const { buffer } of [from, out]) buffer.release();
+    const [launch] = nullDevice.launches;
+    assert.equal(launch!.points, size);
+    const [, rank, , , bits] = launch!.key.split("|");
+    return `${rank} ${bits}`;
+  };
+  assert.equal(copies([4, 5, 6], [30, 6, 1]), "1 32");
+  assert.equal(copies([4, 5, 6], [1, 4, 20]), "3 32");
+  assert.equal(copies([1, 1], [1, 1]), "1 32");
+  assert.equal(copies([4, 5, 6], [60, 6, 1]), "2 32");
+  assert.equal(copies([4, 5, 6], [60, 6, 1], 2 ** 31), "2 64");
+  assert.equal(copies([40000, 40000], [1, 40000]), "2 64");
+  for (const [shape, strides] of [[[3, 4], [1, 3]], [[3, 1], [1, 1]], [[1], [7]], [[2, 3, 2], [0, 2, 1]]]) {
+    const data = Float32Array.from({ length: 20 }, (_, i) => i * i);
+    const buffer = cpu.allocate(80), out = cpu.allocate(96), size = shape!.reduce((x, y) => x * y, 1);
+    cpu.write(buffer, 0, new Uint8Array(data.buffer));
+    const dense = contiguousStrides(shape!);
+    const at = { offset: 1, strides: strides!, shape: shape! };
+    convert(cpu, { ...at, buffer }, "float32", { ...at, buffer: out, strides: dense, offset: 0 }, "float64");
+    const got = [...new Float64Array(cpu.read(out, 0, 8 * size).buffer)];
+    const want = got.map((_, i) =>
+      data[1 + shape!.reduce((sum, n, d) => sum + Math.floor(i / dense[d]!) % n * strides![d]!, 0)]
+    );
+    assert.deepEqual(got, want, `${shape}`);
+    buffer.release();
+    out.release();
+  }
 });

@@ -6,7 +6,7 @@ import type { Expr } from "../../kernels/expr.ts";
 import { ExprBuilder } from "../../kernels/expr.ts";
 import { type Access, type Epilogue, type Kernel, kernelKey, type Operand } from "../../kernels/kernel.ts";
 import { type DType, dtypeInfo } from "../base/dtype.ts";
-import { contiguousStrides } from "../base/shape.ts";
+import { collapse, contiguousStrides } from "../base/shape.ts";
 import type { ArrayArg, Buffer, Call, Device, Executable, Launch } from "./device.ts";
 import type { Host } from "./host.ts";
 
@@ -74,8 +74,8 @@ function epilogueKernel(epilogue: Epilogue, dtype: DType, rank: number, wide: bo
   });
 }
 
-/** A map kernel that copies arrays of one rank, converting the dtype (real ones). */
-function copyKernel(from: DType, to: DType, rank: number, access: Access): Kernel {
+/** A map kernel that copies arrays of one rank, which move so along the innermost loop, converting the dtype (real ones). */
+function copyKernel(from: DType, to: DType, rank: number, access: Access, stores: Access, wide: boolean): Kernel {
   const b = new ExprBuilder();
   const source = dtypeInfo(from), target = dtypeInfo(to);
   const body = Array.from(
@@ -88,8 +88,8 @@ function copyKernel(from: DType, to: DType, rank: number, access: Access): Kerne
     operands: [{ dtype: source.scalar, components: source.components, access, virtual: false, gathered: 0 }],
     scalars: [],
     body,
-    outputs: [{ dtype: target.scalar, components: target.components, access: "unit" }],
-    wide: true,
+    outputs: [{ dtype: target.scalar, components: target.components, access: stores }],
+    wide,
     comment: from === to ? "copy(x)" : `x.astype(${to})`,
   });
 }
@@ -181,7 +181,13 @@ const launchOf = (result: ArrayArg, { output, operands, scalars }: Call): Launch
 
 /** Copies an array into a dense one, converting its dtype. */
 export function convert(device: Device, from: ArrayArg, dtype: DType, to: ArrayArg, target: DType): void {
-  const shape = from.shape!;
-  const run = device.kernel(copyKernel(dtype, target, shape.length, accessOf(from.strides)));
-  run({ sizes: shape, operands: [from], outputs: [to], scalars: [] });
+  const { shape: sizes, strides: [there, here] } = collapse(from.shape!, [from.strides, to.strides]);
+  if (sizes.length === 0) {
+    sizes.push(1);
+    for (const strides of [there!, here!]) strides.push(1);
+  }
+  const operands = [{ ...from, strides: there! }], outputs = [{ ...to, strides: here! }];
+  const wide = isWide([...operands, ...outputs], sizes);
+  const kernel = copyKernel(dtype, target, sizes.length, accessOf(there!), accessOf(here!), wide);
+  device.kernel(kernel)({ sizes, operands, outputs, scalars: [] });
 }

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import type { Kernel } from "../../kernels/kernel.ts";
 import { dtypes, type ScalarType, type TypedArray } from "../../src/base/dtype.ts";
-import { type CudaDevice } from "../../src/device/cuda.ts";
+import type { CudaDevice } from "../../src/device/cuda.ts";
 import { runCuda } from "./cuda.ts";
 import { isBlank } from "./suite.ts";
 import { fill, memory, type Run, runJs } from "./kernels.ts";
