@@ -1,7 +1,6 @@
 // Compiles common kernels into kernels/pack: make kernels
 // One library for each instruction set, with OpenMP and without; users then need no compiler for these.
 import { spawn } from "node:child_process";
-import { createHash } from "node:crypto";
 import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
@@ -11,7 +10,7 @@ import { cFlags, renderC } from "../kernels/c.ts";
 import type { Kernel } from "../kernels/kernel.ts";
 import { type NDArray, tnp } from "../mod.ts";
 import { nodeOf } from "../src/array.ts";
-import { digest } from "../src/device/cache.ts";
+import { checkSum, digest } from "../src/base/digest.ts";
 import { findCompiler } from "../src/device/compiler.ts";
 import type { Executable } from "../src/device/device.ts";
 import { NullDevice } from "../src/device/null.ts";
@@ -134,15 +133,15 @@ async function main(): Promise<void> {
         const path = join(target, packName(level, openmp)), output = `${path}.tmp`;
         const objects = join(folder, "objects");
         writeFileSync(objects, keys.map((key) => join(folder, `${key}.o`)).join("\n"));
-        let sha256: string;
+        let written: string;
         try {
           await execute(found.path, [...flags, "-shared", "-s", "-o", output, `@${objects}`, "-lm"]);
-          sha256 = createHash("sha256").update(readFileSync(output)).digest("hex");
+          written = checkSum(readFileSync(output));
           renameSync(output, `${path}.so`);
         } finally {
           rmSync(output, { force: true });
         }
-        const index: PackIndex = { format: 1, sha256, kernels: keys };
+        const index: PackIndex = { format: 2, sum: written, kernels: keys };
         writeFileSync(`${path}.json`, JSON.stringify(index));
         console.log(`${path}.so`);
       }

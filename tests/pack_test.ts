@@ -1,7 +1,6 @@
 /** Kernels compiled before: found by their source, checked, refused where damaged. */
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { createHash } from "node:crypto";
 import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,7 +8,7 @@ import process from "node:process";
 import { test } from "node:test";
 import { addressOf, native } from "../ffi/mem.ts";
 import { available } from "../ffi/open.ts";
-import { digest } from "../src/device/cache.ts";
+import { checkSum, digest } from "../src/base/digest.ts";
 import { findCompiler } from "../src/device/compiler.ts";
 import { packedKernel, packLevels, packName, packSymbol } from "../src/device/pack.ts";
 
@@ -26,8 +25,8 @@ function withPack(run: (library: string, warnings: string[]) => void): void {
     writeFileSync(join(folder, "kernel.c"), source);
     const args = ["-shared", "-fPIC", `-Dtnp_kernel=${packSymbol(key)}`, "-o", `${path}.so`, join(folder, "kernel.c")];
     assert.equal(spawnSync(compiler.path, args).status, 0);
-    const sha256 = createHash("sha256").update(readFileSync(`${path}.so`)).digest("hex");
-    writeFileSync(`${path}.json`, JSON.stringify({ format: 1, sha256, kernels: [key] }));
+    const sum = checkSum(readFileSync(`${path}.so`));
+    writeFileSync(`${path}.json`, JSON.stringify({ format: 2, sum, kernels: [key] }));
     process.env.TNP_KERNELS = folder;
     console.warn = (text: string) => void warnings.push(text);
     run(`${path}.so`, warnings);

@@ -2,13 +2,13 @@
  * The system's C compiler: where it is, what it can do, and one call to it.
  * @module
  */
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { readFileSync, realpathSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { delimiter, isAbsolute, join } from "node:path";
-import process from "node:process";
-import { architecture, env, permission, platform } from "../../ffi/runtime.ts";
+import type { ChildProcess } from "node:child_process";
+import { delimiter, isAbsolute, join } from "../../ffi/paths.ts";
+import { architecture, env, files, permission, platform, readText } from "../../ffi/runtime.ts";
+import { system } from "../../ffi/system.ts";
 import { debug } from "../base/debug.ts";
-import { digest, type KernelCache } from "./cache.ts";
+import { digest } from "../base/digest.ts";
+import type { KernelCache } from "./cache.ts";
 
 /** What a compiler can do; found by compiling small programs. */
 export interface Features {
@@ -55,7 +55,9 @@ export function findCompiler(): { readonly path: string } | { readonly reason: s
     return { reason: "may not read the environment, as running a compiler needs: run with --allow-env" };
   }
   const names = wanted === undefined ? ["cc", "gcc", "clang"] : [wanted];
-  const folders = (env("PATH") ?? "/usr/local/bin:/usr/bin:/bin").split(delimiter).filter(isAbsolute);
+  const folders = (env("PATH") ?? "/usr/local/bin:/usr/bin:/bin").split(delimiter).filter(
+    isAbsolute,
+  );
   const suffix = platform === "win32" ? ".exe" : "";
   let forbidden = false;
   for (const name of names) {
@@ -65,8 +67,8 @@ export function findCompiler(): { readonly path: string } | { readonly reason: s
         forbidden = true;
         continue;
       }
-      const stat = statSync(path, { throwIfNoEntry: false });
-      if (stat === undefined || !stat.isFile() || platform !== "win32" && (stat.mode & 0o111) === 0) continue;
+      const info = files.info(path, true);
+      if (info?.kind !== "file" || platform !== "win32" && (info.mode & 0o111) === 0) continue;
       if (permission("run", name) || permission("run", path)) return { path };
       forbidden = true;
     }
@@ -78,7 +80,7 @@ export function findCompiler(): { readonly path: string } | { readonly reason: s
 /** The environment that the compiler runs in. */
 function environment(): Record<string, string> {
   const out: Record<string, string> = {};
-  for (const [name, value] of Object.entries(process.env)) {
+  for (const [name, value] of Object.entries(system.process.env)) {
     // Deno hands these on only to programs of those who may run every program.
     if (value === undefined || /^(?:LD|DYLD)_/.test(name) && !permission("run")) continue;
     out[name] = value;
@@ -122,7 +124,7 @@ export async function compileBeside<T>(work: Compiling<T>): Promise<T> {
     // Runs what cleans up.
     work.return(undefined as T);
   };
-  process.on("exit", stop);
+  system.process.on("exit", stop);
   try {
     let step = work.next();
     while (step.done !== true) {
@@ -137,7 +139,7 @@ export async function compileBeside<T>(work: Compiling<T>): Promise<T> {
     }
     return step.value;
   } finally {
-    process.removeListener("exit", stop);
+    system.process.removeListener("exit", stop);
   }
 }
 
@@ -166,7 +168,7 @@ const TIMEOUT = 120_000;
 function runSync({ path, args, input }: CompilerRun): string {
   let result;
   try {
-    result = spawnSync(path, [...args], {
+    result = system.child_process.spawnSync(path, [...args], {
       input,
       encoding: "utf8",
       env: environment(),
@@ -184,7 +186,11 @@ function runSync({ path, args, input }: CompilerRun): string {
 function runBeside({ path, args, input }: CompilerRun, started: (child: ChildProcess) => void): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   try {
-    const child = spawn(path, [...args], { env: environment(), timeout: TIMEOUT, stdio: ["pipe", "pipe", "pipe"] });
+    const child = system.child_process.spawn(path, [...args], {
+      env: environment(),
+      timeout: TIMEOUT,
+      stdio: ["pipe", "pipe", "pipe"],
+    });
     started(child);
     let stdout = "", stderr = "";
     child.stdout.setEncoding("utf8").on("data", (text: string) => stdout += text);
@@ -210,7 +216,7 @@ function processor(): string {
   const file = "/proc/cpuinfo";
   if (platform === "linux" && permission("read", file)) {
     try {
-      const lines = readFileSync(file, "utf8").split("\n\n")[0]!.split("\n");
+      const lines = readText(file).split("\n\n")[0]!.split("\n");
       return lines.filter((line) => /^(?:model name|flags|Features|CPU (?:part|implementer))\b/.test(line)).join("\n");
     } catch {
       // Some containers hide it.
@@ -221,8 +227,8 @@ function processor(): string {
 
 /** The name under which the cache keeps what is known of a compiler. */
 function memoryName(path: string, probes: Probes, flags: Flags): string {
-  const { mtimeMs, size } = statSync(path);
-  const texts = [realpathSync(path), `${mtimeMs} ${size}`, processor(), JSON.stringify([probes, flags])];
+  const { modified, size } = files.info(path, true)!;
+  const texts = [files.real(path), `${modified} ${size}`, processor(), JSON.stringify([probes, flags])];
   return `compiler-${digest(...texts).slice(0, 32)}`;
 }
 
@@ -250,7 +256,7 @@ export function* probeCompiler(path: string, cache: KernelCache, probes: Probes,
   const compiler: Compiler = {
     path,
     version,
-    identity: digest(version, realpathSync(path), all.join(" "), yield* preprocess(path, all), processor()),
+    identity: digest(version, files.real(path), all.join(" "), yield* preprocess(path, all), processor()),
     features: { openmp },
     flags: all,
     libraries: ["-lm"],
@@ -283,11 +289,11 @@ function preprocess(path: string, flags: readonly string[]): Compiling<string> {
 function* buildText(path: string, flags: readonly string[], text: string, cache: KernelCache): Compiling<void> {
   const source = cache.temporary("c"), output = cache.temporary("so");
   try {
-    writeFileSync(source, text, { mode: 0o600 });
+    system.fs.writeFileSync(source, text, { mode: 0o600 });
     yield* build(path, flags, source, output, []);
   } finally {
-    rmSync(source, { force: true });
-    rmSync(output, { force: true });
+    system.fs.rmSync(source, { force: true });
+    system.fs.rmSync(output, { force: true });
   }
 }
 
@@ -318,7 +324,7 @@ export interface Started {
  */
 export function start(path: string, args: readonly string[], remove: () => void): Started {
   try {
-    const child = spawn(path, [...args], { env: environment(), stdio: "ignore" });
+    const child = system.child_process.spawn(path, [...args], { env: environment(), stdio: "ignore" });
     let ended = false;
     const cancel = () => {
       child.kill();
@@ -326,9 +332,9 @@ export function start(path: string, args: readonly string[], remove: () => void)
     };
     const end = () => {
       ended = true;
-      process.removeListener("exit", cancel);
+      system.process.removeListener("exit", cancel);
     };
-    process.on("exit", cancel);
+    system.process.on("exit", cancel);
     child.once("exit", end);
     child.once("error", end);
     child.unref();
@@ -341,7 +347,7 @@ export function start(path: string, args: readonly string[], remove: () => void)
         return ended;
       },
       cancel() {
-        process.removeListener("exit", cancel);
+        system.process.removeListener("exit", cancel);
         cancel();
       },
     };
@@ -354,7 +360,7 @@ export function start(path: string, args: readonly string[], remove: () => void)
 function isRunning(pid: number): boolean | null {
   let stat: string;
   try {
-    stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+    stat = system.fs.readFileSync(`/proc/${pid}/stat`, "latin1");
   } catch (error) {
     return error instanceof Error && "code" in error && error.code === "ENOENT" && platform === "linux" ? false : null;
   }

@@ -2,18 +2,19 @@
  * Generated kernels as native code: rendered as C, compiled once, kept on disk, loaded.
  * @module
  */
-import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { LibraryError } from "../../ffi/errors.ts";
 import { dlopen, dlsym, RTLD } from "../../ffi/libc.ts";
 import { addressOf, native } from "../../ffi/mem.ts";
 import { available, openFile } from "../../ffi/open.ts";
+import { system } from "../../ffi/system.ts";
 import type { Library, Symbols } from "../../ffi/types.ts";
 import { cFlags, cProbes, renderC } from "../../kernels/c.ts";
 import { ExprBuilder } from "../../kernels/expr.ts";
 import { compileJs } from "../../kernels/js.ts";
 import { blockLayout, type Kernel } from "../../kernels/kernel.ts";
 import { debug, warnOnce } from "../base/debug.ts";
-import { digest, type KernelCache, kernelCache } from "./cache.ts";
+import { digest } from "../base/digest.ts";
+import { type KernelCache, kernelCache } from "./cache.ts";
 import {
   build,
   compileBeside,
@@ -133,12 +134,12 @@ function* libraryOf<S extends Symbols>(
   const text = cache.temporary("c"), output = cache.temporary("so");
   const start = performance.now();
   try {
-    writeFileSync(text, source, { mode: 0o600 });
+    system.fs.writeFileSync(text, source, { mode: 0o600 });
     yield* build(compiler.path, compiler.flags, text, output, compiler.libraries);
     return openFile(cache.store(key, output, text), table);
   } finally {
-    rmSync(text, { force: true });
-    rmSync(output, { force: true });
+    system.fs.rmSync(text, { force: true });
+    system.fs.rmSync(output, { force: true });
     expected += ((performance.now() - start) * 1e6 - expected) / 4;
   }
 }
@@ -225,11 +226,11 @@ export function makeSource(source: SourceOf, name: string): Making | null {
   const text = source(), key = digest(text, compiler.identity);
   const file = cache.temporary("c"), output = cache.temporary("so");
   const remove = () => {
-    rmSync(file, { force: true });
-    rmSync(output, { force: true });
+    system.fs.rmSync(file, { force: true });
+    system.fs.rmSync(output, { force: true });
   };
   try {
-    writeFileSync(file, text, { mode: 0o600 });
+    system.fs.writeFileSync(file, text, { mode: 0o600 });
     const child = start(compiler.path, [...compiler.flags, "-o", output, file, ...compiler.libraries], remove);
     running++;
     return {
@@ -239,7 +240,7 @@ export function makeSource(source: SourceOf, name: string): Making | null {
         return warned(name, () => {
           try {
             // A compiler that failed leaves no output; run again, it says why.
-            if (!existsSync(output)) {
+            if (!system.fs.existsSync(output)) {
               compileNow(build(compiler.path, compiler.flags, file, output, compiler.libraries));
             }
             return keep(openFile(cache.store(key, output, file), symbols));
