@@ -19,9 +19,10 @@ const MOST = 4096;
 /** Milliseconds after which what a process left behind is taken for abandoned. */
 const ABANDONED = 3600e3;
 
-/** Letters and digits that no other process comes by. */
+/** A name that no other process comes by; compilers write it into their output, so its length is always the same. */
 function uniqueName(): string {
-  return `tmp-${[0, 0].map(() => Math.random().toString(36).slice(2)).join("")}`;
+  const words = [0, 0, 0].map(() => Math.floor(Math.random() * 2 ** 32).toString(16).padStart(8, "0"));
+  return `tmp-${words.join("")}`;
 }
 
 /** The folder for temporary files, found without asking for permission. */

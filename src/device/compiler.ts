@@ -308,62 +308,151 @@ export function* build(
   yield* run(path, [...flags, "-o", output, source, ...libraries]);
 }
 
-/** A compiler that runs beside the program. */
-export interface Started {
-  /** Whether it has ended, however. */
-  over(): boolean;
+/** Whether a run beside the program is known to be over while the program computes without a pause: Linux tells. */
+export const observable: boolean = platform === "linux" && permission("read", "/proc");
+
+/** A run of the compiler beside the program, which it does not keep from ending. */
+class RunBeside {
+  readonly #run: CompilerRun;
+  readonly #child: ChildProcess;
+  readonly #outputs: readonly [string, string];
+  readonly #seen: boolean;
+  #ended: Pick<Ended, "status" | "signal"> | null = null;
+
+  /**
+   * @param outputs files for what it prints
+   * @throws CompileError where it cannot be started
+   */
+  constructor(run: CompilerRun, outputs: readonly [string, string]) {
+    this.#run = run;
+    this.#outputs = outputs;
+    const open = outputs.map((path) => system.fs.openSync(path, "w", 0o600));
+    try {
+      const child = this.#child = system.child_process.spawn(run.path, [...run.args], {
+        env: environment(),
+        stdio: ["ignore", open[0]!, open[1]!],
+      });
+      child.once("exit", (status, signal) => this.#ended = { status, signal });
+      child.once("error", () => this.#ended ??= { status: 127, signal: null });
+      child.unref();
+      // Events do not come while a program computes without a pause; there the system is asked.
+      this.#seen = child.pid !== undefined && stateOf(child.pid) !== null;
+    } catch (error) {
+      throw cannotStart(run.path, error);
+    } finally {
+      open.forEach((file) => system.fs.closeSync(file));
+    }
+  }
+
+  over(): boolean {
+    if (this.#ended !== null || !this.#seen) return this.#ended !== null;
+    const state = stateOf(this.#child.pid!);
+    return state === null || state === "Z" || state === "X";
+  }
+
+  /** What it printed, once it is over. @throws CompileError where it failed */
+  printed(): string {
+    const [stdout, stderr] = this.#outputs.map(readText) as [string, string], { path, args } = this.#run;
+    if (this.#ended !== null) return printed(path, { ...this.#ended, stdout, stderr });
+    // The status comes with the event. A compiler that fails removes what it was to make, or prints nothing.
+    const at = args.indexOf("-o");
+    const made = at < 0 ? stdout !== "" : files.info(args[at + 1]!, true) !== null;
+    return printed(path, { status: made ? 0 : 1, signal: null, stdout, stderr });
+  }
+
+  kill(): void {
+    this.#child.kill();
+  }
+
+  remove(): void {
+    this.#outputs.forEach((path) => files.remove(path));
+  }
+}
+
+/** Work that runs the compiler beside the program, and goes on when it is looked at: the program need not turn to its event loop. */
+export class Background<T> {
+  readonly #work: Compiling<T>;
+  readonly #temporary: (extension: string) => string;
+  #run: RunBeside | null = null;
+  #result: { readonly value: T } | null = null;
+  readonly #stop = () => this.cancel();
+
+  /**
+   * @param temporary gives names for files
+   * @throws what the work throws before its first run
+   */
+  constructor(work: Compiling<T>, temporary: (extension: string) => string) {
+    this.#work = work;
+    this.#temporary = temporary;
+    system.process.on("exit", this.#stop);
+    this.#goOn(() => work.next());
+  }
+
+  /** The result, once it is there. @throws what the work throws */
+  look(): { readonly value: T } | null {
+    while (this.#run?.over() === true) {
+      const run = this.#run;
+      this.#run = null;
+      let out: string;
+      try {
+        out = run.printed();
+      } catch (error) {
+        this.#goOn(() => this.#work.throw(error));
+        continue;
+      } finally {
+        run.remove();
+      }
+      this.#goOn(() => this.#work.next(out));
+    }
+    return this.#result;
+  }
+
+  /** The same, waiting for so many milliseconds. */
+  wait(ms: number): { readonly value: T } | null {
+    const end = performance.now() + ms, clock = new Int32Array(new SharedArrayBuffer(4));
+    for (;;) {
+      const result = this.look();
+      if (result !== null || performance.now() >= end) return result;
+      Atomics.wait(clock, 0, 0, 1);
+    }
+  }
+
   /** Ends it and removes its files. */
-  cancel(): void;
-}
+  cancel(): void {
+    system.process.removeListener("exit", this.#stop);
+    this.#run?.kill();
+    this.#run?.remove();
+    this.#run = null;
+    this.#work.return(undefined as T);
+  }
 
-/**
- * Starts the compiler beside the program, which it does not keep from ending.
- *
- * @param remove removes its files, if it is ended first
- * @throws CompileError where it cannot be started
- */
-export function start(path: string, args: readonly string[], remove: () => void): Started {
-  try {
-    const child = system.child_process.spawn(path, [...args], { env: environment(), stdio: "ignore" });
-    let ended = false;
-    const cancel = () => {
-      child.kill();
-      remove();
-    };
-    const end = () => {
-      ended = true;
-      system.process.removeListener("exit", cancel);
-    };
-    system.process.on("exit", cancel);
-    child.once("exit", end);
-    child.once("error", end);
-    child.unref();
-    const { pid } = child;
-    // Events do not come while a program computes without a pause; there the system is asked.
-    const seen = pid !== undefined && isRunning(pid) === true;
-    return {
-      over() {
-        if (!ended && seen && isRunning(pid) === false) end();
-        return ended;
-      },
-      cancel() {
-        system.process.removeListener("exit", cancel);
-        cancel();
-      },
-    };
-  } catch (error) {
-    throw cannotStart(path, error);
+  /** Takes a step of the work and starts the run that it asks for. */
+  #goOn(next: () => IteratorResult<CompilerRun, T>): void {
+    try {
+      let step = next();
+      while (step.done !== true) {
+        const outputs = [this.#temporary("out"), this.#temporary("err")] as const;
+        try {
+          this.#run = new RunBeside(step.value, outputs);
+          return;
+        } catch (error) {
+          outputs.forEach((path) => files.remove(path));
+          step = this.#work.throw(error);
+        }
+      }
+      this.#result = { value: step.value };
+    } finally {
+      if (this.#run === null) system.process.removeListener("exit", this.#stop);
+    }
   }
 }
 
-/** Whether a child of this process runs and has not just not been waited for; null where the system does not say. */
-function isRunning(pid: number): boolean | null {
-  let stat: string;
+/** The state of a process as Linux tells it; null where there is none, or on another system. */
+function stateOf(pid: number): string | null {
   try {
-    stat = system.fs.readFileSync(`/proc/${pid}/stat`, "latin1");
-  } catch (error) {
-    return error instanceof Error && "code" in error && error.code === "ENOENT" && platform === "linux" ? false : null;
+    const stat = readText(`/proc/${pid}/stat`);
+    return stat[stat.lastIndexOf(")") + 2] ?? null;
+  } catch {
+    return null;
   }
-  const state = stat[stat.lastIndexOf(")") + 2];
-  return state !== "Z" && state !== "X";
 }

@@ -79,7 +79,7 @@ export function packFolder(): string | null {
   if (own !== undefined) return isAbsolute(own) || permission("read") ? system.path.resolve(own) : null;
   // The package's JavaScript is one file, dist/mod.js.
   const url = new URL(
-    import.meta.url.endsWith("/dist/mod.js") ? "../kernels/pack/" : "../../kernels/pack/",
+    import.meta.url.endsWith("/dist/mod.js") ? "../kernels/pack" : "../../kernels/pack",
     import.meta.url,
   );
   return url.protocol === "file:" ? system.url.fileURLToPath(url) : null;
