@@ -105,6 +105,7 @@ class Pack {
     const symbols: PackSymbols = { [name]: { parameters: ["address"], result: "void" } };
     const library = openFile(this.#path, symbols);
     this.#loaded.push(library);
+    debug("engines", () => `${name} of ${this.#path}`);
     return { run: library.symbols[name]!, path: this.#path, symbol: name };
   }
 }
