@@ -80,19 +80,21 @@ export class KernelCache {
     this.lasting = lasting;
   }
 
-  /** The compiled code of a key, or null; damaged code is removed. */
+  /** Where the compiled code of a key lies, or null; damaged code is removed. */
   find(key: string, kind: Kind = "so"): string | null {
-    const path = this.path(key, kind);
+    return this.read(key, kind) === null ? null : this.path(key, kind);
+  }
+
+  /** The compiled code of a key, or null; damaged code is removed. */
+  read(key: string, kind: Kind): Uint8Array | null {
     let bytes: Uint8Array;
     try {
-      bytes = files.read(path);
+      bytes = files.read(this.path(key, kind));
     } catch {
       return null;
     }
     const body = bytes.subarray(0, -SUM);
-    if (bytes.length > SUM && String.fromCharCode(...bytes.subarray(-SUM)) === checkSum(body)) {
-      return path;
-    }
+    if (bytes.length > SUM && String.fromCharCode(...bytes.subarray(-SUM)) === checkSum(body)) return body;
     this.remove(key);
     return null;
   }

@@ -29,11 +29,10 @@ export function cubinOf(source: string, capability: number, major: number): Uint
   const options = [`--gpu-architecture=${architecture}`, ...cudaFlags];
   const cache = kernelCache();
   const key = digest(source, compiler.version, ...options);
-  const found = cache?.find(key, "cubin") ?? null;
+  const found = cache?.read(key, "cubin") ?? null;
   if (found !== null) {
-    const bytes = system.fs.readFileSync(found);
-    const cubin = new Uint8Array(new ArrayBuffer(bytes.length - 32));
-    cubin.set(bytes.subarray(0, -32));
+    const cubin = new Uint8Array(new ArrayBuffer(found.length));
+    cubin.set(found);
     return cubin;
   }
   if (debugging("source")) debug("source", source);
