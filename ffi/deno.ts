@@ -26,6 +26,7 @@ interface DenoInfo {
 
 interface DenoNamespace {
   readFileSync(path: string): Uint8Array;
+  openSync(path: string): { readSync(to: Uint8Array): number | null; close(): void };
   statSync(path: string): DenoInfo;
   lstatSync(path: string): DenoInfo;
   realPathSync(path: string): string;
@@ -88,6 +89,15 @@ class DenoFiles implements Files {
 
   read(path: string): Uint8Array {
     return this.#deno.readFileSync(path);
+  }
+
+  head(path: string, bytes: number): Uint8Array {
+    const file = this.#deno.openSync(path), head = new Uint8Array(bytes);
+    try {
+      return head.subarray(0, file.readSync(head) ?? 0);
+    } finally {
+      file.close();
+    }
   }
 
   info(path: string, followLinks: boolean): FileInfo | null {

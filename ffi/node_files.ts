@@ -4,6 +4,14 @@ import type { Files } from "./types.ts";
 /** Files through `node:fs`, for Node and Bun. */
 export const nodeFiles: Files = {
   read: (path) => system.fs.readFileSync(path),
+  head(path, bytes) {
+    const file = system.fs.openSync(path, "r"), head = new Uint8Array(bytes);
+    try {
+      return head.subarray(0, system.fs.readSync(file, head));
+    } finally {
+      system.fs.closeSync(file);
+    }
+  },
   info(path, followLinks) {
     const stat = system.fs[followLinks ? "statSync" : "lstatSync"](path, { throwIfNoEntry: false });
     if (stat === undefined) return null;

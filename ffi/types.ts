@@ -124,6 +124,8 @@ export interface FileInfo {
 export interface Files {
   /** @throws the system's error */
   read(path: string): Uint8Array;
+  /** At most so many bytes from its start. @throws the system's error */
+  head(path: string, bytes: number): Uint8Array;
   /** What lies at a path, or null. */
   info(path: string, followLinks: boolean): FileInfo | null;
   /** The path without links. @throws the system's error */

@@ -4,7 +4,7 @@
  */
 import type { ChildProcess } from "node:child_process";
 import { delimiter, isAbsolute, join } from "../../ffi/paths.ts";
-import { architecture, env, files, permission, platform, readText } from "../../ffi/runtime.ts";
+import { architecture, env, files, firstProcessor, permission, platform, readText } from "../../ffi/runtime.ts";
 import { system } from "../../ffi/system.ts";
 import { debug } from "../base/debug.ts";
 import { digest } from "../base/digest.ts";
@@ -213,16 +213,9 @@ function runBeside({ path, args, input }: CompilerRun, started: (child: ChildPro
 
 /** A text that differs between processors that need different code. */
 function processor(): string {
-  const file = "/proc/cpuinfo";
-  if (platform === "linux" && permission("read", file)) {
-    try {
-      const lines = readText(file).split("\n\n")[0]!.split("\n");
-      return lines.filter((line) => /^(?:model name|flags|Features|CPU (?:part|implementer))\b/.test(line)).join("\n");
-    } catch {
-      // Some containers hide it.
-    }
-  }
-  return `${platform} ${architecture}`;
+  const lines = firstProcessor().split("\n");
+  const telling = lines.filter((line) => /^(?:model name|flags|Features|CPU (?:part|implementer))\b/.test(line));
+  return telling.length > 0 ? telling.join("\n") : `${platform} ${architecture}`;
 }
 
 /** The name under which the cache keeps what is known of a compiler. */
