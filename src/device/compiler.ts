@@ -368,11 +368,11 @@ export class Background<T> {
   readonly #temporary: (extension: string) => string;
   #run: RunBeside | null = null;
   #result: { readonly value: T } | null = null;
+  #failure: { readonly error: unknown } | null = null;
   readonly #stop = () => this.cancel();
 
   /**
    * @param temporary gives names for files
-   * @throws what the work throws before its first run
    */
   constructor(work: Compiling<T>, temporary: (extension: string) => string) {
     this.#work = work;
@@ -397,7 +397,20 @@ export class Background<T> {
       }
       this.#goOn(() => this.#work.next(out));
     }
+    if (this.#failure !== null) throw this.#failure.error;
     return this.#result;
+  }
+
+  /** Whether nothing runs any more: there is a result, it failed, or it was given up. */
+  get over(): boolean {
+    if (this.#run?.over() === true) {
+      try {
+        this.look();
+      } catch {
+        // Whoever looks next is told.
+      }
+    }
+    return this.#run === null;
   }
 
   /** The same, waiting for so many milliseconds. */
@@ -434,6 +447,8 @@ export class Background<T> {
         }
       }
       this.#result = { value: step.value };
+    } catch (error) {
+      this.#failure = { error };
     } finally {
       if (this.#run === null) system.process.removeListener("exit", this.#stop);
     }

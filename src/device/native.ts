@@ -239,7 +239,7 @@ export interface Making {
 
 /** The most compilers that run beside the program. */
 const MOST = 2;
-let running = 0;
+const running = new Set<{ readonly over: boolean }>();
 
 /**
  * Starts to compile a source beside the program.
@@ -250,19 +250,20 @@ let running = 0;
 export function makeSource(source: SourceOf, name: string, ms: number): Making | null | undefined {
   const tools = toolchainWithin(ms);
   if (tools?.ok === false) return null;
-  if (tools === null || (running >= MOST && ms === 0)) return undefined;
+  // Those of kernels that nobody uses any more are over at some time, too.
+  for (const work of running) if (work.over) running.delete(work);
+  if (tools === null || (running.size >= MOST && ms === 0)) return undefined;
   const { compiler, cache } = tools;
   const work = warned(
     name,
     () => new Background(libraryOf(source(), symbols, compiler, cache), (extension) => cache.temporary(extension)),
   );
   if (work === null) return null;
-  running++;
+  running.add(work);
   return {
     get(ms) {
       const made = warned(name, () => work.wait(ms) ?? undefined);
       if (made === undefined) return undefined;
-      running--;
       return made === null ? null : keep(made.value);
     },
   };
