@@ -275,6 +275,22 @@ describe("cond()", () => {
     assert.deepEqual([g(1), g(-1), g(2)].map((x) => x.item()), [10, 10, 20]);
   });
 
+  test("lets variables trade their values", () => {
+    const [v, w] = [new tnp.Variable(1), new tnp.Variable(2)];
+    const trade = (x: NDArray) =>
+      tnp.cond(x.gt(0), () => {
+        const [before, after] = [v.value(), w.value()];
+        v.assign(after);
+        w.assign(before);
+        return before;
+      }, () => v.value());
+    const traced = tnp.function(trade);
+    for (const f of [trade, traced]) {
+      const seen = [1, -1, 2].map((x) => [f(tnp.asarray(x)), v.value(), w.value()].map((a) => a.item()));
+      assert.deepEqual(seen, [[1, 2, 1], [2, 2, 1], [2, 1, 2]]);
+    }
+  });
+
   test("says where branches differ", () => {
     const g = (no: (x: NDArray) => unknown) => () =>
       tnp.function((x: NDArray) => tnp.cond(x.gt(0), (x) => x, no, x))(tnp.asarray(1.5));

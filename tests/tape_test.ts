@@ -195,6 +195,27 @@ describe("GradientTape and variables", () => {
     assert.equal(tape.gradient(tnp.add(before, after), w)?.item(), 30);
   });
 
+  test("variables made of one array, and the array, have gradients of their own", () => {
+    const made = [tnp.asarray([1.5, 2.5]), tnp.asarray([0.5, 1.5]).add(1)] as const;
+    for (const x of made) {
+      const [v, w] = [new tnp.Variable(x), new tnp.Variable([7, 7], { dtype: "float64" })];
+      w.assign(x);
+      const [xs, copied] = [x.toArray() as number[], new tnp.Variable(v)];
+      using tape = new tnp.GradientTape();
+      tape.watch(x);
+      assert.deepEqual(tape.watched_variables(), []);
+      const y = tnp.multiply(v, w).mul(w).mul(x).add(copied);
+      const grads = tape.gradient(y, [v, w, x, copied]).map((g) => g!.toArray());
+      const powers = (k: number) => xs.map((value) => k * value ** 3);
+      assert.deepEqual(grads, [powers(1), powers(2), powers(1), [1, 1]]);
+    }
+  });
+  test("a variable outlives the array it was made of", () => {
+    const x = tnp.asarray([1.5, 2.5]), v = new tnp.Variable(x), pending = tnp.add(x, 1), w = new tnp.Variable(pending);
+    x.dispose();
+    pending.dispose();
+    assert.deepEqual([v.value().toArray(), w.value().toArray()], [[1.5, 2.5], [2.5, 3.5]]);
+  });
   test("assign checks shape and dtype", () => {
     const w = new tnp.Variable([1, 2], { dtype: "float32" });
     assert.deepEqual(w.assign([3, 4]).value().toArray(), [3, 4]);

@@ -52,9 +52,11 @@ function finish(closure: Closure, fn: () => { outputs: readonly Node[]; written:
     count.outputs = outputs.length;
     return [...outputs, ...written];
   });
-  const outputs = all.slice(0, count.outputs);
-  for (const node of outputs) node.hold();
-  closure.written.forEach((cell, i) => cell.write(all[count.outputs + i]!));
+  const outputs = all.slice(0, count.outputs), written = all.slice(count.outputs);
+  // A variable may be given what another one, or itself, held until now.
+  for (const node of all) node.hold();
+  closure.written.forEach((cell, i) => cell.write(written[i]!));
+  for (const node of written) node.drop();
   for (const node of outputs) node.holders--;
   return outputs;
 }

@@ -346,8 +346,8 @@ function replay<T>(entry: Entry<T>, args: readonly Node[]): Node[] {
       written.forEach((cell, i) => cell.write(outputs[count + i]!));
     } finally {
       // The results are the caller's to hold; what was written is held by its variable.
-      for (let i = 0; i < count; i++) outputs[i]!.holders--;
       for (let i = count; i < outputs.length; i++) outputs[i]!.drop();
+      for (let i = 0; i < count; i++) outputs[i]!.holders--;
     }
     return outputs.slice(0, count);
   });

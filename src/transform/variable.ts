@@ -7,7 +7,7 @@ import { ShapeError, TracerError } from "../base/errors.ts";
 import type { DType } from "../base/dtype.ts";
 import { formatShape, sameShape } from "../base/shape.ts";
 import { newId, type Primitive } from "../core/primitive.ts";
-import { bind, context, type Node, settle } from "../core/trace.ts";
+import { bind, context, leaf, type Node, settle } from "../core/trace.ts";
 import type { Device } from "../device/device.ts";
 import { type Cell as CellLike, currentStage, insideMap } from "./tracing.ts";
 
@@ -40,6 +40,19 @@ const assigned: Primitive<Place> = {
   lower: { as: "view", view: (input) => input },
 };
 
+/** A node of the same value that nobody else holds: a tape tells variables from each other, and from arrays, by their nodes. */
+function own(node: Node, cell: Cell): Node {
+  if (node.holders === 0) return node;
+  if (node.storage !== null) return leaf(node, node.device, node.storage, node.offset, node.strides);
+  const { recorders } = context;
+  context.recorders = [];
+  try {
+    return bind(assigned, [node], new Place(cell));
+  } finally {
+    context.recorders = recorders;
+  }
+}
+
 /** A place for one value. */
 export class Cell implements CellLike {
   readonly shape: readonly number[];
@@ -57,7 +70,7 @@ export class Cell implements CellLike {
     this.dtype = initial.dtype;
     this.device = initial.device;
     this.trainable = trainable;
-    this.#node = initial.hold();
+    this.#node = own(initial, this).hold();
   }
 
   /** The value now. */
@@ -95,7 +108,7 @@ export class Cell implements CellLike {
       return;
     }
     const tapes = context.recorders.some((recorder) => recorder.read !== undefined);
-    const value = tapes ? bind(assigned, [node], new Place(this)) : settle(node);
+    const value = tapes ? bind(assigned, [node], new Place(this)) : settle(own(node, this));
     const before = this.#node;
     this.#node = value.hold();
     before.drop();

@@ -12,10 +12,17 @@ export interface Ended {
   readonly err: string;
 }
 
+/** A child that has not ended by then is told of, not waited for: seconds. */
+const LIMIT = 240;
+
+/** Node may wait for ever at its end for a background thread of its optimizer (nodejs/node#54918): children do without. */
+const nodeFlags = ["--no-concurrent-recompilation", "--no-concurrent-sparkplug"];
+
 /** Runs a script of this folder in the same runtime, with more environment variables. */
 export function runChild(name: string, variables: Readonly<Record<string, string>> = {}): Promise<Ended> {
   const script = fileURLToPath(new URL(`./${name}`, import.meta.url));
-  const args = runtime.name === "deno" ? ["run", "--no-check", "-A", script] : [script];
+  const before = { deno: ["run", "--no-check", "-A"], bun: [], node: nodeFlags };
+  const args = [...before[runtime.name], script];
   const { promise, resolve, reject } = Promise.withResolvers<Ended>();
   const child = spawn(process.execPath, args, {
     env: { ...process.env, ...variables },
@@ -24,7 +31,14 @@ export function runChild(name: string, variables: Readonly<Record<string, string
   let out = "", err = "";
   child.stdout!.on("data", (data) => out += data);
   child.stderr!.on("data", (data) => err += data);
+  const timer = setTimeout(() => {
+    child.kill("SIGKILL");
+    reject(new Error(`${name} with ${JSON.stringify(variables)}: no end after ${LIMIT} s\n${out}${err}`));
+  }, LIMIT * 1000);
   child.on("error", reject);
-  child.on("close", (code, signal) => resolve({ code, signal, out: out.trim(), err: err.trim() }));
+  child.on("close", (code, signal) => {
+    clearTimeout(timer);
+    resolve({ code, signal, out: out.trim(), err: err.trim() });
+  });
   return promise;
 }
