@@ -159,17 +159,17 @@ function writeMarkdown(): void {
   const from = text.indexOf(open), to = text.indexOf(close);
   if (from < 0 || to < from) throw new Error(`report: docs/performance.md has no ${open} … ${close}`);
   const head = ["case", "goal", ...main.map((run) => runtimeTitles[run.runtime]), ...peers.map((key) => titles[key]!)];
+  const isFirst = (name: string) => main.some((run) => find(run, name)?.suite === "first use");
   const rowOf = (name: string) => {
     const found = main.map((run) => find(run, name)), item = found.find((item) => item !== undefined)!;
     const cells = found.map((item, i) => {
       if (item === undefined) return "";
       const goal = goalOf(item, main[i]!), reached = goal === undefined ? "" : item.ns.tnp! <= goal ? " ✓" : " ✗";
       const peak = item.bytes === undefined ? "" : `, ${Math.round(item.bytes.tnp! / 2 ** 20)} MiB`;
-      return `${duration(item.ns.tnp!)}${reached} (${ratio(item) || "–"})${peak}`;
+      return `${duration(item.ns.tnp!)}${reached}${isFirst(name) ? "" : ` (${ratio(item) || "–"})`}${peak}`;
     });
     return [name, time(item.goal), ...cells, ...peers.map((key) => time(peerTime(name, key)))];
   };
-  const isFirst = (name: string) => main.some((run) => find(run, name)?.suite === "first use");
   const names = casesOf(main), rows = names.filter((name) => !isFirst(name)).map(rowOf);
   // Only NumPy is a peer here.
   const width = 2 + main.length, numpy = head.indexOf(titles["numpy"]!);
