@@ -9,8 +9,8 @@ import type { PythonCode } from "./python_peer.ts";
 export interface Probe {
   /** Nanoseconds a step. */
   readonly ns: number;
-  /** The largest resident set. */
-  readonly bytes: number;
+  /** The largest resident set, where that is of interest. */
+  readonly bytes?: number;
 }
 
 /** One thing to time. */
@@ -38,9 +38,9 @@ export interface Case {
 export interface ProbeCase {
   readonly name: string;
   /** Microseconds a step, and bytes. */
-  readonly goal: number;
-  readonly goalBytes: number;
-  readonly probe: () => Probe;
+  readonly goal?: number;
+  readonly goalBytes?: number;
+  readonly probe: () => Probe | Promise<Probe>;
   /** Code that defines `run()`, which gives a dictionary of `ns` and `bytes`. */
   readonly python?: PythonCode;
 }

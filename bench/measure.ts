@@ -67,7 +67,7 @@ export async function probe(suite: string, item: ProbeCase, peers: Peers): Promi
   const found = new Map<string, Probe[]>();
   for (let round = 0; round < 3; round++) {
     const add = (key: string, value: Probe): void => void (found.get(key) ?? found.set(key, []).get(key)!).push(value);
-    add("tnp", item.probe());
+    add("tnp", await item.probe());
     for (const peer of peers.python) {
       if (await defined(item, peer, peers)) add(peer.library, await peer.value() as Probe);
     }
@@ -77,10 +77,12 @@ export async function probe(suite: string, item: ProbeCase, peers: Peers): Promi
   return {
     suite,
     name: item.name,
-    goal: item.goal * 1000,
-    goalBytes: item.goalBytes,
+    ...(item.goal === undefined ? {} : { goal: item.goal * 1000 }),
     ns: each((values) => quantile(values.map(({ ns }) => ns), 0.5)),
-    bytes: each((values) => Math.max(...values.map(({ bytes }) => bytes))),
+    ...(item.goalBytes === undefined ? {} : {
+      goalBytes: item.goalBytes,
+      bytes: each((values) => Math.max(...values.map(({ bytes }) => bytes!))),
+    }),
     spread: [0.25, 0.75].map((part) => round3(quantile(found.get("tnp")!.map(({ ns }) => ns), part))),
   };
 }

@@ -159,21 +159,35 @@ function writeMarkdown(): void {
   const from = text.indexOf(open), to = text.indexOf(close);
   if (from < 0 || to < from) throw new Error(`report: docs/performance.md has no ${open} … ${close}`);
   const head = ["case", "goal", ...main.map((run) => runtimeTitles[run.runtime]), ...peers.map((key) => titles[key]!)];
-  const rows = casesOf(main).map((name) => {
+  const isFirst = (name: string) => main.some((run) => find(run, name)?.suite === "first use");
+  const rowOf = (name: string) => {
     const found = main.map((run) => find(run, name)), item = found.find((item) => item !== undefined)!;
     const cells = found.map((item, i) => {
       if (item === undefined) return "";
       const goal = goalOf(item, main[i]!), reached = goal === undefined ? "" : item.ns.tnp! <= goal ? " ✓" : " ✗";
       const peak = item.bytes === undefined ? "" : `, ${Math.round(item.bytes.tnp! / 2 ** 20)} MiB`;
-      return `${duration(item.ns.tnp!)}${reached} (${ratio(item) || "–"})${peak}`;
+      return `${duration(item.ns.tnp!)}${reached}${isFirst(name) ? "" : ` (${ratio(item) || "–"})`}${peak}`;
     });
     return [name, time(item.goal), ...cells, ...peers.map((key) => time(peerTime(name, key)))];
-  });
+  };
+  const names = casesOf(main), rows = names.filter((name) => !isFirst(name)).map(rowOf);
+  // Only NumPy is a peer here.
+  const width = 2 + main.length, numpy = head.indexOf(titles["numpy"]!);
+  const short = (row: readonly string[]) => [...row.slice(0, width), ...(numpy < 0 ? [] : [row[numpy]!])];
+  const firsts = names.filter(isFirst).map((name) => short(rowOf(name)));
+  const second = firsts.length === 0
+    ? ""
+    : `\n\nThe first use of an operation after the import, in a process of its own: with no kernels on disk, with those of a run before, and from a pack without a compiler.\n\n${
+      markdownTable(short(head), firsts)
+    }`;
   const { machine, date } = main[0]!;
   const loads = main.map((run) => `${runtimeTitles[run.runtime]} ${run.version}: load ${loadOf(run)}`).join("; ");
   const noise = main.every(({ machine }) => machine.quiet)
     ? ""
     : " The machine was not quiet, so these numbers say little.";
   const intro = `Measured on ${machine.cores} × ${machine.cpu} on ${date.slice(0, 10)}; ${loads}.${noise}`;
-  writeFileSync(file, `${text.slice(0, from)}${open}\n\n${intro}\n\n${markdownTable(head, rows)}\n\n${text.slice(to)}`);
+  writeFileSync(
+    file,
+    `${text.slice(0, from)}${open}\n\n${intro}\n\n${markdownTable(head, rows)}${second}\n\n${text.slice(to)}`,
+  );
 }

@@ -1,4 +1,4 @@
-// The process that startup_bench.ts times for the package as npm has it: JavaScript, no types to take out.
-import { tnp } from "@tnp/tnp";
+// The process that startup_bench.ts times for the package as npm has it: one file of JavaScript.
+import { tnp } from "../dist/mod.js";
 
 console.log(tnp.ones(3).sum().item());

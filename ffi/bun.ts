@@ -1,6 +1,6 @@
-import { createRequire } from "node:module";
-import process from "node:process";
 import { MissingSymbolError } from "./errors.ts";
+import { nodeFiles } from "./node_files.ts";
+import { system } from "./system.ts";
 import type { Adapter, Address, Availability, Loaded, NativeType, Symbols } from "./types.ts";
 
 type Function = (...args: never[]) => unknown;
@@ -35,6 +35,9 @@ const RESULTS = { ...PARAMETERS, i64: "i64_fast", u64: "u64_fast" } as const sat
 
 class BunAdapter implements Adapter {
   readonly name = "bun";
+  readonly platform = system.process.platform;
+  readonly architecture = system.process.arch;
+  readonly files = nodeFiles;
   readonly offThread = false;
   readonly version: string;
   #ffi: BunFFI | undefined;
@@ -61,7 +64,7 @@ class BunAdapter implements Adapter {
   }
 
   env(name: string): string | undefined {
-    return process.env[name];
+    return system.process.env[name];
   }
 
   load(path: string, symbols: Symbols): Loaded {
@@ -108,7 +111,7 @@ class BunAdapter implements Adapter {
   }
 
   #open(): BunFFI {
-    this.#ffi ??= createRequire(import.meta.url)("bun:ffi") as BunFFI;
+    this.#ffi ??= system.module.createRequire(import.meta.url)("bun:ffi") as BunFFI;
     return this.#ffi;
   }
 }

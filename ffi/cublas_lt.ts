@@ -2,7 +2,6 @@
  * cublasLt: matrix products on the GPU with what follows them (bias, ReLU, GELU), by algorithms that a heuristic chooses once a problem.
  * @module
  */
-import { dirname, isAbsolute } from "node:path";
 import { type BlasDType, computeType, cublasError, cudaType } from "./cublas.ts";
 import { cudaFolders, orderByMajor } from "./cuda_paths.ts";
 import { created, destroyed } from "./handles.ts";
@@ -10,6 +9,7 @@ import { addressOf, native, readCString } from "./mem.ts";
 import { open } from "./open.ts";
 import { env } from "./runtime.ts";
 import { Scratch } from "./scratch.ts";
+import { system } from "./system.ts";
 import type { Address, Library, LibrarySpec, NativeFunctions, Symbols } from "./types.ts";
 
 const symbols = {
@@ -80,7 +80,7 @@ export function cublasLtSpec(major = 0): LibrarySpec<typeof symbols> {
     env: hidden && env("TNP_CUBLASLT") === undefined ? "TNP_CUBLAS" : "TNP_CUBLASLT",
     names: { linux: orderByMajor(linux, major), darwin: [], win32: orderByMajor(windows, major) },
     get folders() {
-      const beside = blas !== undefined && isAbsolute(blas) ? [blas, dirname(blas)] : [];
+      const beside = blas !== undefined && system.path.isAbsolute(blas) ? [blas, system.path.dirname(blas)] : [];
       return [...beside, ...cudaFolders("cublas")];
     },
     symbols,

@@ -2,15 +2,14 @@
  * Where CUDA's libraries lie: pip's wheels, conda, and the toolkit, in the order that NVIDIA's own tools look.
  * @module
  */
-import { readdirSync } from "node:fs";
-import { delimiter, isAbsolute, join } from "node:path";
 import { architecture, env, permission, platform } from "./runtime.ts";
+import { system } from "./system.ts";
 
 /** Names in a folder that match; none where it is not there or may not be read. */
 export function entries(folder: string, pattern: RegExp): string[] {
-  if (!isAbsolute(folder) || !permission("read", folder)) return [];
+  if (!system.path.isAbsolute(folder) || !permission("read", folder)) return [];
   try {
-    return readdirSync(folder).filter((name) => pattern.test(name)).sort().reverse();
+    return system.fs.readdirSync(folder).filter((name) => pattern.test(name)).sort().reverse();
   } catch {
     return [];
   }
@@ -21,19 +20,19 @@ function sitePackages(): string[] {
   const found: string[] = [];
   const within = (root: string | undefined, lib: string, packages: string) => {
     if (root === undefined) return;
-    const base = join(root, lib);
-    for (const name of entries(base, /^python3(\.\d+)?$/)) found.push(join(base, name, packages));
+    const base = system.path.join(root, lib);
+    for (const name of entries(base, /^python3(\.\d+)?$/)) found.push(system.path.join(base, name, packages));
   };
   for (const variable of ["VIRTUAL_ENV", "CONDA_PREFIX"]) {
     const root = env(variable);
-    if (platform === "win32" && root !== undefined) found.push(join(root, "Lib", "site-packages"));
+    if (platform === "win32" && root !== undefined) found.push(system.path.join(root, "Lib", "site-packages"));
     within(root, "lib", "site-packages");
   }
   const home = env("HOME");
-  if (home !== undefined) within(join(home, ".local"), "lib", "site-packages");
+  if (home !== undefined) within(system.path.join(home, ".local"), "lib", "site-packages");
   // Interpreters lie beside their packages: bin/python3 and lib/python3.12/site-packages.
-  for (const folder of env("PATH")?.split(delimiter) ?? []) {
-    if (entries(folder, /^python3(\.exe)?$/).length > 0) within(join(folder, ".."), "lib", "site-packages");
+  for (const folder of env("PATH")?.split(system.path.delimiter) ?? []) {
+    if (entries(folder, /^python3(\.exe)?$/).length > 0) within(system.path.join(folder, ".."), "lib", "site-packages");
   }
   within("/usr/local", "lib", "dist-packages");
   within("/usr/local", "lib", "site-packages");
@@ -45,10 +44,10 @@ function sitePackages(): string[] {
 /** Folders of the CUDA toolkit. */
 function toolkits(): string[] {
   const roots = [env("CUDA_HOME"), env("CUDA_PATH")].filter((root) => root !== undefined);
-  roots.push(...entries("/usr/local", /^cuda(-\d.*)?$/).map((name) => join("/usr/local", name)));
+  roots.push(...entries("/usr/local", /^cuda(-\d.*)?$/).map((name) => system.path.join("/usr/local", name)));
   const target = architecture === "arm64" ? "sbsa-linux" : "x86_64-linux";
   const below = platform === "win32" ? [["bin", "x64"], ["bin"]] : [["lib64"], ["lib"], ["targets", target, "lib"]];
-  return roots.flatMap((root) => below.map((parts) => join(root, ...parts)));
+  return roots.flatMap((root) => below.map((parts) => system.path.join(root, ...parts)));
 }
 
 /**
@@ -59,13 +58,13 @@ function toolkits(): string[] {
 export function cudaFolders(wheel: string): string[] {
   const windows = platform === "win32";
   const wheels = sitePackages().flatMap((folder) => [
-    join(folder, "nvidia", "cu13", ...(windows ? ["bin", "x86_64"] : ["lib"])),
-    join(folder, "nvidia", wheel, windows ? "bin" : "lib"),
+    system.path.join(folder, "nvidia", "cu13", ...(windows ? ["bin", "x86_64"] : ["lib"])),
+    system.path.join(folder, "nvidia", wheel, windows ? "bin" : "lib"),
   ]);
-  const system = windows
+  const shared = windows
     ? []
     : [architecture === "arm64" ? "/usr/lib/aarch64-linux-gnu" : "/usr/lib/x86_64-linux-gnu", "/usr/lib64"];
-  return [...wheels, ...toolkits(), ...system];
+  return [...wheels, ...toolkits(), ...shared];
 }
 
 /**

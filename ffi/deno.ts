@@ -1,12 +1,40 @@
-import process from "node:process";
 import { LibraryError, MissingSymbolError } from "./errors.ts";
-import type { Adapter, Address, Availability, Loaded, NativeType, PermissionKind, Symbols } from "./types.ts";
+import type {
+  Adapter,
+  Address,
+  Availability,
+  FileInfo,
+  Files,
+  Loaded,
+  NativeType,
+  PermissionKind,
+  Symbols,
+} from "./types.ts";
 
 type Function = (...args: never[]) => unknown;
 type PointerObject = object | null;
 
+interface DenoInfo {
+  readonly isFile: boolean;
+  readonly isDirectory: boolean;
+  readonly isSymlink: boolean;
+  readonly mode: number | null;
+  readonly uid: number | null;
+  readonly size: number;
+  readonly mtime: Date | null;
+}
+
 interface DenoNamespace {
+  readFileSync(path: string): Uint8Array;
+  openSync(path: string): { readSync(to: Uint8Array): number | null; close(): void };
+  statSync(path: string): DenoInfo;
+  lstatSync(path: string): DenoInfo;
+  realPathSync(path: string): string;
+  writeTextFileSync(path: string, text: string, options: { createNew: boolean; mode: number }): void;
+  removeSync(path: string): void;
+  readonly errors: { readonly NotFound: new () => Error };
   readonly version: { readonly deno: string };
+  readonly build: { readonly os: string; readonly arch: string };
   readonly env: { get(name: string): string | undefined };
   readonly permissions: { querySync(descriptor: Readonly<Record<string, string>>): { readonly state: string } };
   readonly UnsafePointer: {
@@ -49,16 +77,81 @@ const TARGETS = {
 
 const LIBC = { linux: ["libc.so.6", "libc.so"], darwin: ["libSystem.B.dylib"], win32: ["ucrtbase.dll", "msvcrt.dll"] };
 
+/** Where Node has other names than Deno. */
+const NAMES: Readonly<Record<string, string>> = { windows: "win32", x86_64: "x64", aarch64: "arm64" };
+
+class DenoFiles implements Files {
+  readonly #deno: DenoNamespace;
+
+  constructor(deno: DenoNamespace) {
+    this.#deno = deno;
+  }
+
+  read(path: string): Uint8Array {
+    return this.#deno.readFileSync(path);
+  }
+
+  head(path: string, bytes: number): Uint8Array {
+    const file = this.#deno.openSync(path), head = new Uint8Array(bytes);
+    try {
+      return head.subarray(0, file.readSync(head) ?? 0);
+    } finally {
+      file.close();
+    }
+  }
+
+  info(path: string, followLinks: boolean): FileInfo | null {
+    return this.#unlessMissing(() => {
+      const stat = followLinks ? this.#deno.statSync(path) : this.#deno.lstatSync(path);
+      return {
+        kind: stat.isFile ? "file" : stat.isDirectory ? "folder" : stat.isSymlink ? "link" : "other",
+        mode: (stat.mode ?? 0) & 0o777,
+        user: stat.uid ?? 0,
+        size: stat.size,
+        modified: stat.mtime?.getTime() ?? 0,
+      };
+    });
+  }
+
+  real(path: string): string {
+    return this.#deno.realPathSync(path);
+  }
+
+  create(path: string): void {
+    this.#deno.writeTextFileSync(path, "", { createNew: true, mode: 0o600 });
+  }
+
+  remove(path: string): void {
+    this.#unlessMissing(() => this.#deno.removeSync(path));
+  }
+
+  #unlessMissing<T>(act: () => T): T | null {
+    try {
+      return act();
+    } catch (error) {
+      if (error instanceof this.#deno.errors.NotFound) return null;
+      throw error;
+    }
+  }
+}
+
 class DenoAdapter implements Adapter {
   readonly name = "deno";
   readonly offThread = true;
   readonly version: string;
+  readonly platform: string;
+  readonly architecture: string;
+  readonly files: Files;
   readonly #deno: DenoNamespace;
   #identity: ((view: ArrayBufferView, from: bigint, size: bigint) => bigint) | undefined;
 
   constructor(deno: DenoNamespace) {
     this.#deno = deno;
     this.version = deno.version.deno;
+    const { os, arch } = deno.build;
+    this.platform = NAMES[os] ?? os;
+    this.files = new DenoFiles(deno);
+    this.architecture = NAMES[arch] ?? arch;
   }
 
   available(): Availability {
@@ -124,7 +217,7 @@ class DenoAdapter implements Adapter {
 
   // memcpy of no bytes returns its destination: the address of a view at a twentieth of UnsafePointer.of's cost.
   #openIdentity(): (view: ArrayBufferView, from: bigint, size: bigint) => bigint {
-    for (const path of LIBC[process.platform as keyof typeof LIBC] ?? []) {
+    for (const path of LIBC[this.platform as keyof typeof LIBC] ?? []) {
       try {
         const { symbols } = this.#deno.dlopen(path, {
           memcpy: { parameters: ["buffer", "u64", "u64"], result: "u64" },

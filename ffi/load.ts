@@ -1,6 +1,6 @@
-import { isAbsolute, join } from "node:path";
 import { type Attempt, LibraryError, MissingSymbolError } from "./errors.ts";
 import { created, destroyed } from "./handles.ts";
+import { isAbsolute, join } from "./paths.ts";
 import { env, platform, runtime } from "./runtime.ts";
 import type { Library, LibraryNames, LibrarySpec, Loaded, NativeFunctions, Symbols } from "./types.ts";
 

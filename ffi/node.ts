@@ -1,6 +1,6 @@
-import { createRequire } from "node:module";
-import process from "node:process";
 import { MissingSymbolError } from "./errors.ts";
+import { nodeFiles } from "./node_files.ts";
+import { system } from "./system.ts";
 import type { Adapter, Address, Availability, Loaded, NativeType, PermissionKind, Symbols } from "./types.ts";
 
 type Function = (...args: never[]) => unknown;
@@ -54,8 +54,11 @@ const SCOPES = {
 
 class NodeAdapter implements Adapter {
   readonly name = "node";
+  readonly platform = system.process.platform;
+  readonly architecture = system.process.arch;
+  readonly files = nodeFiles;
   readonly offThread = true;
-  readonly version = process.versions.node;
+  readonly version = system.process.versions.node;
   #koffi: Koffi | undefined;
 
   available(): Availability {
@@ -72,7 +75,7 @@ class NodeAdapter implements Adapter {
   }
 
   permission(kind: PermissionKind, target?: string): boolean {
-    const permission = (process as { readonly permission?: { has(scope: string, target?: string): boolean } })
+    const permission = (system.process as { readonly permission?: { has(scope: string, target?: string): boolean } })
       .permission;
     const scope = SCOPES[kind];
     if (permission === undefined || scope === undefined) return true;
@@ -80,7 +83,7 @@ class NodeAdapter implements Adapter {
   }
 
   env(name: string): string | undefined {
-    return process.env[name];
+    return system.process.env[name];
   }
 
   load(path: string, symbols: Symbols): Loaded {
@@ -118,7 +121,7 @@ class NodeAdapter implements Adapter {
 
   #open(): Koffi {
     if (this.#koffi === undefined) {
-      const koffi = createRequire(import.meta.url)("koffi") as Koffi;
+      const koffi = system.module.createRequire(import.meta.url)("koffi") as Koffi;
       const { sync_stack_size, async_stack_size } = koffi.config();
       if (sync_stack_size < STACK || async_stack_size < STACK) {
         koffi.config({ sync_stack_size: STACK, async_stack_size: STACK });

@@ -2,13 +2,13 @@
  * NVRTC: CUDA C++ to machine code, in memory. Needs no GPU.
  * @module
  */
-import { join } from "node:path";
 import { cudaFolders, entries, orderByMajor } from "./cuda_paths.ts";
 import { NativeError } from "./errors.ts";
 import { dlopen, RTLD } from "./libc.ts";
 import { addressOf, cstring, native, readCString, toNumber } from "./mem.ts";
 import { open } from "./open.ts";
 import { platform } from "./runtime.ts";
+import { system } from "./system.ts";
 import type { Library, LibrarySpec, Symbols } from "./types.ts";
 
 const symbols = {
@@ -84,7 +84,7 @@ export class Nvrtc implements Disposable {
     if (platform !== "linux" || at < 0) return;
     const folder = this.path.slice(0, at);
     const names = entries(folder, /^libnvrtc-builtins\.so\.\d+\.\d+$/);
-    for (const name of names) dlopen(join(folder, name), RTLD.NOW | RTLD.NODELETE);
+    for (const name of names) dlopen(system.path.join(folder, name), RTLD.NOW | RTLD.NODELETE);
   }
 
   /** Whether it is of this version or a later one. */

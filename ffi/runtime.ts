@@ -1,17 +1,24 @@
-import process from "node:process";
 import { bun } from "./bun.ts";
 import { deno } from "./deno.ts";
 import { node } from "./node.ts";
-import type { Adapter, PermissionKind } from "./types.ts";
+import type { Adapter, Files, PermissionKind } from "./types.ts";
 
 /** The adapter of the runtime at hand. */
 export const runtime: Adapter = deno() ?? bun() ?? node();
 
 /** The operating system as Node names it: "linux", "darwin", "win32", … */
-export const platform: string = process.platform;
+export const platform: string = runtime.platform;
 
 /** The processor as Node names it: "x64", "arm64", … */
-export const architecture: string = process.arch;
+export const architecture: string = runtime.architecture;
+
+/** Files, as the runtime reads them fastest. */
+export const files: Files = runtime.files;
+
+/** The text of a file in UTF-8. @throws the system's error */
+export function readText(path: string): string {
+  return new TextDecoder().decode(files.read(path));
+}
 
 /**
  * Tells whether something may be done, without ever prompting for it.
@@ -26,4 +33,19 @@ export function permission(kind: PermissionKind, target?: string): boolean {
 /** An environment variable, or undefined where it is unset, empty or may not be read. Never prompts. */
 export function env(name: string): string | undefined {
   return runtime.env(name) || undefined;
+}
+
+/**
+ * What Linux tells of the first processor; "" elsewhere, or where that is hidden. Asking for all of them takes milliseconds on
+ * machines with many.
+ */
+export function firstProcessor(): string {
+  const file = "/proc/cpuinfo";
+  if (platform !== "linux" || !permission("read", file)) return "";
+  try {
+    return new TextDecoder().decode(files.head(file, 4096)).split("\n\n")[0]!;
+  } catch {
+    // Some containers hide it.
+    return "";
+  }
 }

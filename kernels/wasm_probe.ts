@@ -12,14 +12,9 @@ export interface WasmFeatures {
   readonly fused: boolean;
 }
 
-/** A module that only engines with fused multiplication and addition accept, and one for those with vectors. */
-export const wasmProbes: Readonly<Record<"fused" | "vectors", Uint8Array<ArrayBuffer>>> = {
-  fused: probe(true),
-  vectors: probe(false),
-};
-
-function probe(fused: boolean): Uint8Array<ArrayBuffer> {
-  const g = new Graph(fused), body = new BodyWriter(1), module = new ModuleWriter();
+/** A module that only engines with fused multiplication and addition accept, or one for those with vectors. */
+export function wasmProbe(wanted: "fused" | "vectors"): Uint8Array<ArrayBuffer> {
+  const g = new Graph(wanted === "fused"), body = new BodyWriter(1), module = new ModuleWriter();
   const l = new Lanes(g, "f64x2"), x = g.local(0, "v128", 0);
   body.push(l.madd(x, x, x));
   module.add({ parameters: ["v128"], results: ["v128"] }, [], body.bytes);

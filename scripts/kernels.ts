@@ -1,34 +1,12 @@
 // Compiles common kernels into kernels/pack: make kernels
 // One library for each instruction set, with OpenMP and without; users then need no compiler for these.
-import { spawn } from "node:child_process";
-import { createHash } from "node:crypto";
-import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { availableParallelism, tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import process from "node:process";
-import { architecture } from "../ffi/runtime.ts";
-import { cFlags, renderC } from "../kernels/c.ts";
-import type { Kernel } from "../kernels/kernel.ts";
 import { type NDArray, tnp } from "../mod.ts";
 import { nodeOf } from "../src/array.ts";
-import { digest } from "../src/device/cache.ts";
-import { findCompiler } from "../src/device/compiler.ts";
-import type { Executable } from "../src/device/device.ts";
-import { NullDevice } from "../src/device/null.ts";
-import { type PackIndex, packName, packSymbol } from "../src/device/pack.ts";
-import { withDevice } from "../src/device/registry.ts";
 import { evaluate } from "../src/transform/evaluate.ts";
 import { programs } from "../tests/tables/programs.ts";
-
-/** Runs nothing, and keeps the kernels. */
-class Recorder extends NullDevice {
-  readonly seen = new Map<string, Kernel>();
-
-  override kernel(kernel: Kernel): Executable {
-    this.seen.set(kernel.key, kernel);
-    return super.kernel(kernel);
-  }
-}
+import { makePack, packChoices, recordKernels } from "./pack.ts";
 
 const floats = ["float32", "float64"] as const, integers = ["int32", "int64"] as const;
 const all = [...floats, ...integers, "bool", "uint8"] as const;
@@ -83,73 +61,14 @@ function* work(): Generator<() => readonly NDArray[]> {
   }
 }
 
-/** The kernels of common work and of the programs whose cost is known. */
-function collect(): Kernel[] {
-  const device = new Recorder();
-  withDevice(device, () => {
-    for (const make of work()) evaluate(make().map(nodeOf));
-    for (const { make } of programs) {
-      const run = make();
-      for (let i = 0; i < 2; i++) evaluate(run().map(nodeOf));
-    }
-  });
-  return [...device.seen.values()];
-}
-
-function execute(path: string, args: readonly string[]): Promise<void> {
-  return new Promise((done, fail) => {
-    const child = spawn(path, [...args], { stdio: ["ignore", "inherit", "inherit"] });
-    child.once("error", fail);
-    child.once("exit", (code) => code === 0 ? done() : fail(new Error(`kernels: ${path} ended with ${code}`)));
-  });
-}
-
-async function main(): Promise<void> {
-  const found = findCompiler();
-  if ("reason" in found) throw new Error(`kernels: ${found.reason}`);
-  const target = resolve(process.argv[2] ?? "kernels/pack");
-  const sources = new Map(
-    collect().map((kernel) => {
-      const text = renderC(kernel);
-      return [digest(text), text] as const;
-    }),
-  );
-  console.log(`${sources.size} kernels`);
-  const folder = mkdtempSync(join(tmpdir(), "tnp-kernels-"));
-  try {
-    for (const [key, text] of sources) writeFileSync(join(folder, `${key}.c`), text);
-    for (const level of architecture === "x64" ? ["x86-64-v3", "x86-64-v4"] : ["armv8-a"]) {
-      for (const openmp of [true, false]) {
-        const common = cFlags.common.filter((flag) => flag !== "-march=native");
-        const flags = [...common, `-march=${level}`, ...(openmp ? cFlags.openmp : ["-fopenmp-simd"]), "-fPIC"];
-        const keys = [...sources.keys()], left = [...keys];
-        const work = async (): Promise<void> => {
-          for (let key = left.pop(); key !== undefined; key = left.pop()) {
-            const [text, object] = [join(folder, `${key}.c`), join(folder, `${key}.o`)];
-            await execute(found.path, [...flags, `-Dtnp_kernel=${packSymbol(key)}`, "-c", "-o", object, text]);
-          }
-        };
-        await Promise.all(Array.from({ length: availableParallelism() }, work));
-        mkdirSync(target, { recursive: true });
-        const path = join(target, packName(level, openmp)), output = `${path}.tmp`;
-        const objects = join(folder, "objects");
-        writeFileSync(objects, keys.map((key) => join(folder, `${key}.o`)).join("\n"));
-        let sha256: string;
-        try {
-          await execute(found.path, [...flags, "-shared", "-s", "-o", output, `@${objects}`, "-lm"]);
-          sha256 = createHash("sha256").update(readFileSync(output)).digest("hex");
-          renameSync(output, `${path}.so`);
-        } finally {
-          rmSync(output, { force: true });
-        }
-        const index: PackIndex = { format: 1, sha256, kernels: keys };
-        writeFileSync(`${path}.json`, JSON.stringify(index));
-        console.log(`${path}.so`);
-      }
-    }
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
+const kernels = recordKernels(() => {
+  for (const make of work()) evaluate(make().map(nodeOf));
+  for (const { make } of programs) {
+    const run = make();
+    for (let i = 0; i < 2; i++) evaluate(run().map(nodeOf));
   }
+});
+console.log(`${kernels.length} kernels`);
+for (const choice of packChoices()) {
+  console.log(await makePack(kernels, resolve(process.argv[2] ?? "kernels/pack"), choice));
 }
-
-await main();

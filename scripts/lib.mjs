@@ -66,7 +66,7 @@ export const embeddedEnv = { TNP_CC: "none", TNP_DNNL: "none", TNP_OPENBLAS: "no
  */
 export function runArgs(name) {
   if (name === "deno") return ["run", "-A", "--no-check"];
-  return name === "node" ? ["--conditions=source"] : [];
+  return ["--conditions=source"];
 }
 
 /**

@@ -8,7 +8,7 @@ import process from "node:process";
 import { describe, test } from "node:test";
 import { available } from "../ffi/open.ts";
 import { architecture, permission, platform } from "../ffi/runtime.ts";
-import { findCompiler } from "../src/device/compiler.ts";
+import { findCompiler, observable } from "../src/device/compiler.ts";
 import { runChild } from "./support/child.ts";
 
 const found = findCompiler();
@@ -62,6 +62,29 @@ describe("a compiler", () => {
         assert.equal(err, "");
       });
     }
+  });
+
+  test("that is slow is not waited for", { skip: !observable }, async () => {
+    interface Result {
+      readonly longest: number;
+      readonly calls: number;
+      readonly first: number;
+      readonly last: number;
+      readonly one: number;
+    }
+    const usual = JSON.parse((await runChild("slow_child.ts", { TNP_CC: "none" })).out) as Result;
+    // Longer than all of the program takes on a busy machine.
+    await withCompiler("sleep 20", async (variables, folder) => {
+      const { code, out, err } = await runChild("slow_child.ts", variables);
+      assert.equal(code, 0);
+      assert.equal(err, "");
+      const slow = JSON.parse(out) as Result;
+      assert.ok(slow.longest < 10_000, `a result took ${slow.longest} ms`);
+      assert.ok(slow.calls > 3, `${slow.calls} results in 1.5 s`);
+      assert.deepEqual([slow.first, slow.last, slow.one], [usual.first, usual.last, usual.one]);
+      // What was under way is ended and removed with the program.
+      assert.deepEqual(readdirSync(join(folder, "cache")), []);
+    });
   });
 
   test("that has no room to write is replaced by JavaScript with its message", async () => {

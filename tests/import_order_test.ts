@@ -138,6 +138,11 @@ describe("imports", () => {
     assert.deepEqual(bad, []);
   });
 
+  test("load nothing of node: when the program starts", () => {
+    const bad = [...files].filter(([, text]) => /^(?:import|export) (?!type )[^;]*from "node:/m.test(text));
+    assert.deepEqual(bad.map(([file]) => file), []);
+  });
+
   test("only the adapters name a runtime's globals", () => {
     const bad = [...files].filter(([file]) => !adapters.includes(file)).flatMap(([file, text]) =>
       text.split("\n").map((line, i) => ({ line, at: `${file}:${i + 1}` }))

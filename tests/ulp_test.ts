@@ -14,14 +14,14 @@ test("ulp: a kernel's text has each function it uses, after those it calls, and 
       assert.equal(defined.at(-1), `${f}_${t}`);
       assert.equal(new Set(defined).size, defined.length);
       defined.forEach((name, i) => {
-        const calls = [...cPieces[name]!.matchAll(/\b(\w+)\(/g)].map((m) => m[1]!).filter((n) =>
-          Object.hasOwn(cPieces, n)
+        const calls = [...cPieces()[name]!.matchAll(/\b(\w+)\(/g)].map((m) => m[1]!).filter((n) =>
+          Object.hasOwn(cPieces(), n)
         );
         for (const n of calls) assert.ok(defined.slice(0, i + 1).includes(n), `${name} comes before ${n}`);
       });
       for (const name of defined.slice(0, -1)) {
         assert.ok(
-          defined.some((n) => n !== name && cPieces[n]!.includes(`${name}(`)),
+          defined.some((n) => n !== name && cPieces()[n]!.includes(`${name}(`)),
           `${f}_${t} does not need ${name}`,
         );
       }

@@ -36,37 +36,38 @@ function integers(make: (t: string, signed: boolean, wide: string) => Record<str
  * Quotients of up to 32 bits are those of floats twice as wide: no other integer is so near that rounding could reach it. Adding
  * 1.5 2^52 leaves the integer in the low bits.
  */
-const integerPieces = integers((t, signed, u) => {
-  const f = /8|16/.test(t) ? "f32" : "f64";
-  const quotient = (name: string, round: string, rest: boolean) =>
-    `INLINE ${t} ${name}_${t}(${t} a, ${t} b) {
+const integerPieces = () =>
+  integers((t, signed, u) => {
+    const f = /8|16/.test(t) ? "f32" : "f64";
+    const quotient = (name: string, round: string, rest: boolean) =>
+      `INLINE ${t} ${name}_${t}(${t} a, ${t} b) {
   const ${f} q = ${
-      signed ? `__builtin_${round}${f === "f32" ? "f" : ""}` : `__builtin_trunc${f === "f32" ? "f" : ""}`
-    }((${f})a / (${f})(b == 0 ? 1 : b));
+        signed ? `__builtin_${round}${f === "f32" ? "f" : ""}` : `__builtin_trunc${f === "f32" ? "f" : ""}`
+      }((${f})a / (${f})(b == 0 ? 1 : b));
   const u32 n = ${f === "f32" ? "(u32)(i32)q" : "(u32)bits_f64(q + 0x1.8p52)"};
   return b == 0 ? 0 : (${t})(${rest ? "(u32)a - n * (u32)b" : "n"});
 }`;
-  const narrow = !t.endsWith("64");
-  return {
-    ...(narrow
-      ? {
-        [`floordiv_${t}`]: quotient("floordiv", "floor", false),
-        [`mod_${t}`]: quotient("mod", "floor", true),
-        [`fmod_${t}`]: quotient("fmod", "trunc", true),
-      }
-      : wideDivision(t, signed, u)),
-    [`pow_${t}`]: `INLINE ${t} pow_${t}(${t} a, ${t} b) {
+    const narrow = !t.endsWith("64");
+    return {
+      ...(narrow
+        ? {
+          [`floordiv_${t}`]: quotient("floordiv", "floor", false),
+          [`mod_${t}`]: quotient("mod", "floor", true),
+          [`fmod_${t}`]: quotient("fmod", "trunc", true),
+        }
+        : wideDivision(t, signed, u)),
+      [`pow_${t}`]: `INLINE ${t} pow_${t}(${t} a, ${t} b) {
 ${signed ? "  if (b < 0) return (a == 1) ? 1 : (a == -1) ? ((b & 1) ? -1 : 1) : 0;\n" : ""}  ${u} r = 1, x = (${u})a;
   for (${u} e = (${u})b; e; e >>= 1, x *= x) if (e & 1) r *= x;
   return (${t})r;
 }`,
-    [`gcd_${t}`]: `INLINE ${t} gcd_${t}(${t} a, ${t} b) {
+      [`gcd_${t}`]: `INLINE ${t} gcd_${t}(${t} a, ${t} b) {
   ${u} x = ${signed ? `a < 0 ? 0 - (${u})a : (${u})a` : "a"}, y = ${signed ? `b < 0 ? 0 - (${u})b : (${u})b` : "b"};
   while (y) { const ${u} r = x % y; x = y; y = r; }
   return (${t})x;
 }`,
-  };
-});
+    };
+  });
 
 /** Division of 64-bit integers. */
 function wideDivision(t: string, signed: boolean, u: string): Record<string, string> {
@@ -128,55 +129,56 @@ function truncation(t: "f32" | "f64"): Record<string, string> {
 }
 
 /** Every function of the preamble, in the order they are defined. */
-export const cPieces: Readonly<Record<string, string>> = {
-  ...expPieces,
-  f16_value:
-    // The bits of a half, moved up, are its value times 2^-112.
-    `INLINE f32 f16_value(u16 h) {
+function allPieces(): Readonly<Record<string, string>> {
+  return {
+    ...expPieces(),
+    f16_value:
+      // The bits of a half, moved up, are its value times 2^-112.
+      `INLINE f32 f16_value(u16 h) {
   const u32 m = (u32)(h & 0x7fff) << 13;
   const u32 r = bits_f32(from_f32(m) * 0x1p112f);
   return from_f32((m >= 0x0f800000u ? m | 0x7f800000u : r) | (u32)(h & 0x8000) << 16);
 }`,
-  f16_bits:
-    // Subnormals: adding 1/2 moves the last place of a half to the last place of a float.
-    `INLINE u16 f16_bits(f32 x) {
+    f16_bits:
+      // Subnormals: adding 1/2 moves the last place of a half to the last place of a float.
+      `INLINE u16 f16_bits(f32 x) {
   const u32 u = bits_f32(x), a = u & 0x7fffffffu, s = u >> 16 & 0x8000u;
   const u32 n = (a + 0xfffu + (a >> 13 & 1) - 0x38000000u) >> 13;
   const u32 d = bits_f32(from_f32(a) + 0.5f) - 0x3f000000u;
   const u32 r = a < 0x38800000u ? d : n < 0x7c00u ? n : 0x7c00u;
   return (u16)((a > 0x7f800000u ? 0x7e00u : a >= 0x47800000u ? 0x7c00u : r) | s);
 }`,
-  f16_round: `INLINE f32 f16_round(f32 x) { return f16_value(f16_bits(x)); }`,
-  odd_f32:
-    // Rounded to odd, a double keeps enough to be rounded once more.
-    `INLINE f32 odd_f32(f64 x) {
+    f16_round: `INLINE f32 f16_round(f32 x) { return f16_value(f16_bits(x)); }`,
+    odd_f32:
+      // Rounded to odd, a double keeps enough to be rounded once more.
+      `INLINE f32 odd_f32(f64 x) {
   const f32 f = (f32)x;
   u32 u = bits_f32(f);
   if (__builtin_fabs((f64)f) > __builtin_fabs(x)) u -= 1;
   if ((f64)f != x) u |= 1;
   return from_f32(u);
 }`,
-  bf16_value: `INLINE f32 bf16_value(u16 h) { return from_f32((u32)h << 16); }`,
-  bf16_bits: `INLINE u16 bf16_bits(f32 x) {
+    bf16_value: `INLINE f32 bf16_value(u16 h) { return from_f32((u32)h << 16); }`,
+    bf16_bits: `INLINE u16 bf16_bits(f32 x) {
   const u32 u = bits_f32(x);
   return (u16)(x != x ? u >> 16 | 0x40 : (u + 0x7fffu + (u >> 16 & 1)) >> 16);
 }`,
-  bf16_round: `INLINE f32 bf16_round(f32 x) { return bf16_value(bf16_bits(x)); }`,
-  // What does not fit gives the smallest, as x86-64 does; C leaves it undefined, and compilers fold it to something else.
-  ...truncation("f32"),
-  ...truncation("f64"),
-  to_u32: `INLINE u32 to_u32(f64 x) {
+    bf16_round: `INLINE f32 bf16_round(f32 x) { return bf16_value(bf16_bits(x)); }`,
+    // What does not fit gives the smallest, as x86-64 does; C leaves it undefined, and compilers fold it to something else.
+    ...truncation("f32"),
+    ...truncation("f64"),
+    to_u32: `INLINE u32 to_u32(f64 x) {
   return x >= 2147483648.0 ? (u32)to_i32_f64(x - 2147483648.0) ^ 0x80000000u : (u32)to_i32_f64(x);
 }`,
-  to_u64: `INLINE u64 to_u64(f64 x) {
+    to_u64: `INLINE u64 to_u64(f64 x) {
   return x >= 0x1p63 ? (u64)to_i64_f64(x - 0x1p63) ^ 0x8000000000000000ull : (u64)to_i64_f64(x);
 }`,
-  ...integerPieces,
-  ...division("f32"),
-  ...division("f64"),
-  nextafter_bits:
-    // Through the bits of the magnitude; `inf` are those of infinity.
-    `INLINE u16 nextafter_bits(u16 a, u16 b, u16 inf) {
+    ...integerPieces(),
+    ...division("f32"),
+    ...division("f64"),
+    nextafter_bits:
+      // Through the bits of the magnitude; `inf` are those of infinity.
+      `INLINE u16 nextafter_bits(u16 a, u16 b, u16 inf) {
   const u16 x = a & 0x7fff, y = b & 0x7fff;
   if (x > inf || y > inf) return (u16)(inf | 0x40 | inf >> 1);
   if (a == b || (x == 0 && y == 0)) return b;
@@ -184,10 +186,18 @@ export const cPieces: Readonly<Record<string, string>> = {
   const int outward = (a & 0x8000) == (b & 0x8000) && y > x;
   return (u16)(outward ? a + 1 : a - 1);
 }`,
-  ...trigPieces,
-  ...specialPieces,
-  threefry: threefryText(),
-};
+    ...trigPieces(),
+    ...specialPieces(),
+    threefry: threefryText(),
+  };
+}
+
+let pieces: Readonly<Record<string, string>> | undefined;
+
+/** Every function of the preamble by name; made when first asked for, as most programs that start compile nothing at first. */
+export function cPieces(): Readonly<Record<string, string>> {
+  return pieces ??= allPieces();
+}
 
 /** Threefry-2x32 with 20 rounds (Salmon et al. 2011). */
 function threefryText(): string {
@@ -208,11 +218,12 @@ function threefryText(): string {
 /**
  * A function that gives the pieces some text names, with what they need, each once, in order.
  *
- * @param pieces The pieces of a dialect by name
+ * @param piecesOf The pieces of a dialect by name, asked for at each call
  */
-export function preambleOf(pieces: Readonly<Record<string, string>>): (text: string) => string {
+export function preambleOf(piecesOf: () => Readonly<Record<string, string>>): (text: string) => string {
   const calls = new Map<string, readonly string[]>();
   return (text) => {
+    const pieces = piecesOf();
     const wanted = new Set<string>();
     const want = (name: string): void => {
       if (wanted.has(name) || !Object.hasOwn(pieces, name)) return;

@@ -7,61 +7,63 @@
 import { bothTypes } from "./c_text.ts";
 
 /** Bits, fused multiply-add and powers of two. */
-const basics = bothTypes(({ t, s, u, mantissa, bias, magic }) => ({
-  bits: `INLINE ${u} bits_${t}(${t} x) { union { ${t} f; ${u} u; } v; v.f = x; return v.u; }`,
-  from: `INLINE ${t} from_${t}(${u} x) { union { ${t} f; ${u} u; } v; v.u = x; return v.f; }`,
-  // A polynomial's step, whose rounding does not matter.
-  mad: `INLINE ${t} mad_${t}(${t} a, ${t} b, ${t} c) {
+const basics = () =>
+  bothTypes(({ t, s, u, mantissa, bias, magic }) => ({
+    bits: `INLINE ${u} bits_${t}(${t} x) { union { ${t} f; ${u} u; } v; v.f = x; return v.u; }`,
+    from: `INLINE ${t} from_${t}(${u} x) { union { ${t} f; ${u} u; } v; v.u = x; return v.f; }`,
+    // A polynomial's step, whose rounding does not matter.
+    mad: `INLINE ${t} mad_${t}(${t} a, ${t} b, ${t} c) {
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__FP_FAST_FMA)
   return __builtin_fma${s}(a, b, c);
 #else
   return a * b + c;
 #endif
 }`,
-  // Without the instruction, from parts that multiply exactly: a call would not vectorise.
-  fma: `INLINE ${t} fma_${t}(${t} a, ${t} b, ${t} c) {
+    // Without the instruction, from parts that multiply exactly: a call would not vectorise.
+    fma: `INLINE ${t} fma_${t}(${t} a, ${t} b, ${t} c) {
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__FP_FAST_FMA)
   return __builtin_fma${s}(a, b, c);
 #else
 ${
-    t === "f32" ? "  return (f32)((f64)a * b + c);" : `  const f64 s = a * 134217729.0, r = b * 134217729.0;
+      t === "f32" ? "  return (f32)((f64)a * b + c);" : `  const f64 s = a * 134217729.0, r = b * 134217729.0;
   const f64 ah = s - (s - a), al = a - ah, bh = r - (r - b), bl = b - bh;
   const f64 p = a * b, e = al * bl - (((p - ah * bh) - al * bh) - ah * bl);
   const f64 q = p + c, z = q - p;
   return q + (((p - (q - z)) + (c - z)) + e);`
-  }
+    }
 #endif
 }`,
-  // 2^n from n + magic, for normal results.
-  pow2: `INLINE ${t} pow2_${t}(${t} k) { return from_${t}((bits_${t}(k) + ${bias}) << ${mantissa}); }`,
-  // y 2^n for y near 1, rounded once where the result is subnormal.
-  scale: `INLINE ${t} scale_${t}(${t} y, ${t} n) {
+    // 2^n from n + magic, for normal results.
+    pow2: `INLINE ${t} pow2_${t}(${t} k) { return from_${t}((bits_${t}(k) + ${bias}) << ${mantissa}); }`,
+    // y 2^n for y near 1, rounded once where the result is subnormal.
+    scale: `INLINE ${t} scale_${t}(${t} y, ${t} n) {
   const ${t} k = n * 0.5${s} + ${magic};
   return y * pow2_${t}(k) * pow2_${t}(n - (k - ${magic}) + ${magic});
 }`,
-}));
+  }));
 
-const exponentials = bothTypes(({ t, s, magic, mantissa, bias, part, poly, num }) => {
-  const f32 = t === "f32";
-  const clamp = (x: string, low: number, high: number) =>
-    `  ${t} c = ${x} > ${num(high)} ? ${num(high)} : ${x};
+const exponentials = () =>
+  bothTypes(({ t, s, magic, mantissa, bias, part, poly, num }) => {
+    const f32 = t === "f32";
+    const clamp = (x: string, low: number, high: number) =>
+      `  ${t} c = ${x} > ${num(high)} ? ${num(high)} : ${x};
   c = c < ${num(low)} ? ${num(low)} : c;`;
-  return {
-    exp: `INLINE ${t} exp_${t}(${t} x) {
+    return {
+      exp: `INLINE ${t} exp_${t}(${t} x) {
 ${clamp("x", f32 ? -104 : -746, f32 ? 89 : 710)}
   const ${t} k = mad_${t}(c, ${part("log2e", 0)}, ${magic}), n = k - ${magic};
   const ${t} r = mad_${t}(n, -${part("ln2", 1)}, mad_${t}(n, -${part("ln2", 0)}, c));
 ${poly("exp", "r")}
   return scale_${t}(mad_${t}(r * r, p, r) + 1, n);
 }`,
-    exp2: `INLINE ${t} exp2_${t}(${t} x) {
+      exp2: `INLINE ${t} exp2_${t}(${t} x) {
 ${clamp("x", f32 ? -151 : -1076, f32 ? 128 : 1024)}
   const ${t} n = (c + ${magic}) - ${magic}, r = c - n;
 ${poly("exp2", "r")}
   return scale_${t}(mad_${t}(r, p, 1), n);
 }`,
-    // exp(h + l) for a small l is the result and the rest of the sum, times 2^n.
-    exp_pair: `INLINE ${t} exp_pair_${t}(${t} h, ${t} l, ${t} *n, ${t} *rest) {
+      // exp(h + l) for a small l is the result and the rest of the sum, times 2^n.
+      exp_pair: `INLINE ${t} exp_pair_${t}(${t} h, ${t} l, ${t} *n, ${t} *rest) {
   const ${t} k = mad_${t}(h, ${part("log2e", 0)}, ${magic});
   *n = k - ${magic};
   const ${t} r = fma_${t}(*n, -${part("ln2", 1)}, mad_${t}(*n, -${part("ln2", 0)}, h)) + l;
@@ -70,8 +72,8 @@ ${poly("exp", "r")}
   *rest = v - (y - 1);
   return y;
 }`,
-    // (exp(x) - 1) / 4, which does not overflow where sinh and cosh do not, and the rest of the sum.
-    expm1_quarter: `INLINE ${t} expm1_quarter_${t}(${t} x, ${t} *rest) {
+      // (exp(x) - 1) / 4, which does not overflow where sinh and cosh do not, and the rest of the sum.
+      expm1_quarter: `INLINE ${t} expm1_quarter_${t}(${t} x, ${t} *rest) {
 ${clamp("x", f32 ? -20 : -50, f32 ? 89.6 : 710.6)}
   const ${t} k = mad_${t}(c, ${part("log2e", 0)}, ${magic}), n = k - ${magic};
   const ${t} h = mad_${t}(n, -${part("ln2", 0)}, c), r = fma_${t}(n, -${part("ln2", 1)}, h);
@@ -82,31 +84,31 @@ ${poly("exp", "r")}
   *rest = ((a - (y - z)) + (b - z)) + w * (v - (q - r));
   return y;
 }`,
-    expm1: `INLINE ${t} expm1_${t}(${t} x) {
+      expm1: `INLINE ${t} expm1_${t}(${t} x) {
   ${t} l;
   const ${t} q = expm1_quarter_${t}(x, &l);
   return __builtin_copysign${s}(__builtin_fabs${s}(x) < 0x1p-60${s} ? x : 4 * (q + l), x);
 }`,
-    sinh: `INLINE ${t} sinh_${t}(${t} x) {
+      sinh: `INLINE ${t} sinh_${t}(${t} x) {
   const ${t} a = __builtin_fabs${s}(x);
   ${t} l;
   const ${t} h = expm1_quarter_${t}(a, &l), q = h + l, d = 4 * q + 1;
   const ${t} y = 2 * (h + (q / d + l));
   return __builtin_copysign${s}(a < 0x1p-60${s} ? a : y, x);
 }`,
-    cosh: `INLINE ${t} cosh_${t}(${t} x) {
+      cosh: `INLINE ${t} cosh_${t}(${t} x) {
   ${t} l;
   const ${t} h = expm1_quarter_${t}(__builtin_fabs${s}(x), &l), q = h + l;
   return 2 * (q + (0.25${s} + 0.25${s} / (4 * q + 1)));
 }`,
-    tanh: f32
-      ? `INLINE f32 tanh_f32(f32 x) {
+      tanh: f32
+        ? `INLINE f32 tanh_f32(f32 x) {
   const f32 a = __builtin_fabsf(x), z = x * x;
 ${poly("tanh", "z")}
   const f32 low = mad_f32(x * z, p, x), high = 1 - 2 / (exp_f32(2 * a) + 1);
   return __builtin_copysignf(a < 0.625f ? low : high, x);
 }`
-      : `INLINE ${t} tanh_${t}(${t} x) {
+        : `INLINE ${t} tanh_${t}(${t} x) {
   const ${t} a = __builtin_fabs${s}(x), b = a > 22 ? 22 : a;
   ${t} l;
   const ${t} h = expm1_quarter_${t}(2 * b, &l), q = 2 * h, d = q + 1, r = q / d;
@@ -114,51 +116,52 @@ ${poly("tanh", "z")}
   const ${t} e = (fma_${t}(-r, d, q) + 2 * l - r * ((q - (d - 1)) + 2 * l)) * (1 - r), y = q < 1 ? r + e : r;
   return __builtin_copysign${s}(a < 0x1p-60${s} ? a : y, x);
 }`,
-  };
-});
+    };
+  });
 
-const logarithms = bothTypes(({ t, s, u, mantissa, bias, part, poly }) => {
-  const f32 = t === "f32";
-  const least = f32 ? "0x1p-126f" : "0x1p-1022";
-  const one = f32 ? "0x3f800000u" : "0x3ff0000000000000ull";
-  const root = f32 ? "0x3f3504f3u" : "0x3fe6a09e667f3bcdull";
-  const nan = `__builtin_nan${s}("")`, inf = `__builtin_inf${s}()`;
-  /** The ends of the domain of a logarithm. */
-  const ends = (x: string, y: string) => `${x} > 0 ? (${x} < ${inf} ? ${y} : ${x}) : ${x} == 0 ? -${inf} : ${nan}`;
-  return {
-    // x = 2^k (1 + f) with 1 + f between sqrt(1/2) and sqrt(2), for positive normal x; `e` are the bits of k, biased.
-    log_split: `INLINE ${t} log_split_${t}(${t} x, ${t} *k, ${u} *e) {
+const logarithms = () =>
+  bothTypes(({ t, s, u, mantissa, bias, part, poly }) => {
+    const f32 = t === "f32";
+    const least = f32 ? "0x1p-126f" : "0x1p-1022";
+    const one = f32 ? "0x3f800000u" : "0x3ff0000000000000ull";
+    const root = f32 ? "0x3f3504f3u" : "0x3fe6a09e667f3bcdull";
+    const nan = `__builtin_nan${s}("")`, inf = `__builtin_inf${s}()`;
+    /** The ends of the domain of a logarithm. */
+    const ends = (x: string, y: string) => `${x} > 0 ? (${x} < ${inf} ? ${y} : ${x}) : ${x} == 0 ? -${inf} : ${nan}`;
+    return {
+      // x = 2^k (1 + f) with 1 + f between sqrt(1/2) and sqrt(2), for positive normal x; `e` are the bits of k, biased.
+      log_split: `INLINE ${t} log_split_${t}(${t} x, ${t} *k, ${u} *e) {
   const ${u} b = bits_${t}(x);
   *e = (b + (${one} - ${root})) >> ${mantissa};
   *k = ${f32 ? "(f32)(i32)*e - 127.0f" : "from_f64(*e | 0x4330000000000000ull) - 4503599627371519.0"};
   return from_${t}(b - (*e << ${mantissa}) + ${one}) - 1;
 }`,
-    log_any: `INLINE ${t} log_any_${t}(${t} x, ${t} *k) {
+      log_any: `INLINE ${t} log_any_${t}(${t} x, ${t} *k) {
   ${u} e;
   const ${t} f = log_split_${t}(x < ${least} ? x * 0x1p64${s} : x, k, &e);
   *k -= x < ${least} ? 64.0${s} : 0.0${s};
   return f;
 }`,
-    // log(2^k (1 + f)).
-    log_core: `INLINE ${t} log_core_${t}(${t} f, ${t} k) {
+      // log(2^k (1 + f)).
+      log_core: `INLINE ${t} log_core_${t}(${t} f, ${t} k) {
   const ${t} q = f / (2 + f), z = q * q, h = 0.5${s} * f * f;
 ${poly("log", "z")}
   return k * ${part("ln2", 0)} - ((h - (q * mad_${t}(z, p, h) + k * ${part("ln2", 1)})) - f);
 }`,
-    // log(1 + f) as two numbers.
-    log_pair: `INLINE ${t} log_pair_${t}(${t} f, ${t} *rest) {
+      // log(1 + f) as two numbers.
+      log_pair: `INLINE ${t} log_pair_${t}(${t} f, ${t} *rest) {
   const ${t} q = f / (2 + f), z = q * q, h = 0.5${s} * f * f, y = f - h;
 ${poly("log", "z")}
   *rest = mad_${t}(q, mad_${t}(z, p, h), (f - y) - h);
   return y;
 }`,
-    log: `INLINE ${t} log_${t}(${t} x) {
+      log: `INLINE ${t} log_${t}(${t} x) {
   ${t} k;
   const ${t} f = log_any_${t}(x, &k), y = log_core_${t}(f, k);
   const ${t} v = ${ends("x", "y")};
   return x != x ? x : v;
 }`,
-    log2: `INLINE ${t} log2_${t}(${t} x) {
+      log2: `INLINE ${t} log2_${t}(${t} x) {
   ${t} k, l;
   const ${t} f = log_any_${t}(x, &k), h = log_pair_${t}(f, &l);
   const ${t} a = h * ${part("log2e", 0)};
@@ -167,7 +170,7 @@ ${poly("log", "z")}
   const ${t} v = ${ends("x", "y")};
   return x != x ? x : v;
 }`,
-    log10: `INLINE ${t} log10_${t}(${t} x) {
+      log10: `INLINE ${t} log10_${t}(${t} x) {
   ${t} k, l;
   const ${t} f = log_any_${t}(x, &k), h = log_pair_${t}(f, &l);
   const ${t} a = h * ${part("log10e", 0)}, m = k * ${part("log10of2", 0)};
@@ -176,8 +179,8 @@ ${poly("log", "z")}
   const ${t} v = ${ends("x", "y")};
   return x != x ? x : v;
 }`,
-    // log(2^more (1 + x)) for x > -1.
-    log1p_core: `INLINE ${t} log1p_core_${t}(${t} x, ${t} more) {
+      // log(2^more (1 + x)) for x > -1.
+      log1p_core: `INLINE ${t} log1p_core_${t}(${t} x, ${t} more) {
   const ${t} y = 1 + x, z = y - 1, c = (1 - (y - z)) + (x - z);
   ${t} k;
   ${u} e;
@@ -185,30 +188,32 @@ ${poly("log", "z")}
   const ${t} w = from_${t}((${2 * bias} - e) << ${mantissa});
   return log_core_${t}(e > ${bias + 100} ? f : f + c * w, k + more);
 }`,
-    log1p: `INLINE ${t} log1p_${t}(${t} x) {
+      log1p: `INLINE ${t} log1p_${t}(${t} x) {
   const ${t} y = log1p_core_${t}(x, 0);
   const ${t} v = x > -1 ? (x < ${inf} ? y : x) : x == -1 ? -${inf} : ${nan};
   return x != x ? x : __builtin_copysign${s}(v, x);
 }`,
-    atanh: `INLINE ${t} atanh_${t}(${t} x) {
+      atanh: `INLINE ${t} atanh_${t}(${t} x) {
   const ${t} a = __builtin_fabs${s}(x), d = (a + a) / (1 - a);
   const ${t} y = 0.5${s} * log1p_core_${t}(d, 0);
   const ${t} v = a < 1 ? (a < 0x1p-60${s} ? a : y) : a == 1 ? ${inf} : ${nan};
   return x != x ? x : __builtin_copysign${s}(v, x);
 }`,
-    asinh: `INLINE ${t} asinh_${t}(${t} x) {
+      asinh: `INLINE ${t} asinh_${t}(${t} x) {
   const ${t} a = __builtin_fabs${s}(x), q = a * a;
   const ${t} d = a > 0x1p60${s} ? a : a + q / (1 + __builtin_sqrt${s}(q + 1));
   const ${t} y = log1p_core_${t}(d, a > 0x1p60${s} ? 1 : 0);
   return __builtin_copysign${s}(a < ${inf} ? y : a, x);
 }`,
-    acosh: `INLINE ${t} acosh_${t}(${t} x) {
+      acosh: `INLINE ${t} acosh_${t}(${t} x) {
   const ${t} m = x - 1, d = x > 0x1p60${s} ? x : m + __builtin_sqrt${s}(m * m + 2 * m);
   const ${t} y = log1p_core_${t}(d, x > 0x1p60${s} ? 1 : 0);
   return x >= 1 ? (x < ${inf} ? y : x) : x != x ? x : ${nan};
 }`,
-  };
-});
+    };
+  });
 
 /** The functions of this file, in the order they are defined. */
-export const expPieces: Readonly<Record<string, string>> = { ...basics, ...exponentials, ...logarithms };
+export function expPieces(): Readonly<Record<string, string>> {
+  return { ...basics(), ...exponentials(), ...logarithms() };
+}

@@ -5,19 +5,20 @@
 import { parts } from "./c_coefficients.ts";
 import { bothTypes, floatTypes } from "./c_text.ts";
 
-const error = bothTypes(({ t, s, poly, num }) => {
-  const f32 = t === "f32";
-  const top = f32 ? 10.2 : 28;
-  const middle = f32 ? "2.0f" : "3.75";
-  return {
-    // erf(x) - x for |x| < 1.
-    erf_part: `INLINE ${t} erf_part_${t}(${t} x) {
+const error = () =>
+  bothTypes(({ t, s, poly, num }) => {
+    const f32 = t === "f32";
+    const top = f32 ? 10.2 : 28;
+    const middle = f32 ? "2.0f" : "3.75";
+    return {
+      // erf(x) - x for |x| < 1.
+      erf_part: `INLINE ${t} erf_part_${t}(${t} x) {
   const ${t} z = x * x;
 ${poly("erf", "z")}
   return x * p;
 }`,
-    // erfc(a) for a >= 1/2.
-    erfc_part: `INLINE ${t} erfc_part_${t}(${t} a) {
+      // erfc(a) for a >= 1/2.
+      erfc_part: `INLINE ${t} erfc_part_${t}(${t} a) {
   const ${t} c = a > ${num(top)} ? ${num(top)} : a;
   const ${t} v = (c - ${middle}) / (c + ${middle}), h = -c * c, l = -fma_${t}(c, c, h);
 ${poly(f32 ? "erfc32" : "erfc64", "v", "w")}
@@ -27,24 +28,25 @@ ${poly(f32 ? "erfc32" : "erfc64", "v", "w")}
   const ${t} d = 1 + 2 * c, r = w / d, g = (2 * c - (d - 1)) * r * r * 0.84${s};
   return scale_${t}(mad_${t}(e, r, i * r - e * g), n);
 }`,
-    erf: `INLINE ${t} erf_${t}(${t} x) {
+      erf: `INLINE ${t} erf_${t}(${t} x) {
   const ${t} a = __builtin_fabs${s}(x), y = 1 - erfc_part_${t}(a);
   return a < 1 ? x + erf_part_${t}(x) : __builtin_copysign${s}(y, x);
 }`,
-    erfc: `INLINE ${t} erfc_${t}(${t} x) {
+      erfc: `INLINE ${t} erfc_${t}(${t} x) {
   const ${t} a = __builtin_fabs${s}(x), e = erfc_part_${t}(a), w = erf_part_${t}(x);
   const ${t} m = x > 0.25${s} ? 0.5${s} - ((x - 0.5${s}) + w) : 1 - (x + w);
   return a < 0.5${s} ? m : x < 0 ? 2 - e : e;
 }`,
-  };
-});
+    };
+  });
 
-const roots = bothTypes(({ t, s, u, mantissa, magic, part, poly }) => {
-  const f32 = t === "f32";
-  const one = f32 ? "0x3f800000u" : "0x3ff0000000000000ull";
-  return {
-    // From r near m^(-1/3) without division: the root is m r^2, and once more with its remainder.
-    cbrt: `INLINE ${t} cbrt_${t}(${t} x) {
+const roots = () =>
+  bothTypes(({ t, s, u, mantissa, magic, part, poly }) => {
+    const f32 = t === "f32";
+    const one = f32 ? "0x3f800000u" : "0x3ff0000000000000ull";
+    return {
+      // From r near m^(-1/3) without division: the root is m r^2, and once more with its remainder.
+      cbrt: `INLINE ${t} cbrt_${t}(${t} x) {
   const ${t} a = __builtin_fabs${s}(x), b = a < ${f32 ? "0x1p-126f" : "0x1p-1022"} ? a * 0x1p60${s} : a;
   const ${u} v = bits_${t}(b), e = v >> ${mantissa};
   const ${t} k = ${f32 ? "(f32)(i32)e - 127.0f" : "from_f64(e | 0x4330000000000000ull) - 4503599627371519.0"};
@@ -56,20 +58,21 @@ ${poly("rcbrt", "m")}
   const ${t} w = g == 0 ? m : g == 1 ? 2 * m : 4 * m;
   const ${t} d = 1 - w * y * y * y;
   y = y + y * d * (${
-      f32 ? "0.33333334f + d * 0.22222222f" : "0.3333333333333333 + d * (0.2222222222222222 + d * 0.1728395061728395)"
-    });
+        f32 ? "0.33333334f + d * 0.22222222f" : "0.3333333333333333 + d * (0.2222222222222222 + d * 0.1728395061728395)"
+      });
   const ${t} c = w * y * y, h = c * c, l = fma_${t}(c, c, -h);
   const ${t} r = fma_${t}(h, c, -w) + l * c;
   const ${t} z = c - r * y * y * ${f32 ? "0.33333334f" : "0.3333333333333333"};
   const ${t} f = z * pow2_${t}(third) * (a < ${f32 ? "0x1p-126f" : "0x1p-1022"} ? 0x1p-20${s} : 1);
   return __builtin_copysign${s}(a == 0 || !(a < __builtin_inf${s}()) ? a : f, x);
 }`,
-  };
-});
+    };
+  });
 
 /** What a power is at the ends of its domain, as C's `pow`; a = |x|, and r is the power elsewhere. */
-const ends = bothTypes(({ t, s }) => ({
-  pow_ends: `INLINE ${t} pow_ends_${t}(${t} x, ${t} y, ${t} a, ${t} r) {
+const ends = () =>
+  bothTypes(({ t, s }) => ({
+    pow_ends: `INLINE ${t} pow_ends_${t}(${t} x, ${t} y, ${t} a, ${t} r) {
   const ${t} inf = __builtin_inf${s}(), b = __builtin_fabs${s}(y), h = 0.5${s} * y;
   const ${t} m = a == 0 ? (y > 0 ? 0 : inf) : a == inf ? (y > 0 ? a : 0) : r;
   const ${t} p = h == __builtin_rint${s}(h) ? m : __builtin_copysign${s}(m, x);
@@ -77,7 +80,7 @@ const ends = bothTypes(({ t, s }) => ({
   const ${t} w = x == -1 && b == inf ? 1 : x != x || y != y ? x + y : v;
   return x == 1 || y == 0 ? 1 : w;
 }`,
-}));
+  }));
 
 function powers(): Record<string, string> {
   const f64 = floatTypes[1]!;
@@ -134,4 +137,6 @@ ${poly("logTail", "z", "l")}
 }
 
 /** The functions of this file, in the order they are defined. */
-export const specialPieces: Readonly<Record<string, string>> = { ...error, ...roots, ...ends, ...powers() };
+export function specialPieces(): Readonly<Record<string, string>> {
+  return { ...error(), ...roots(), ...ends(), ...powers() };
+}

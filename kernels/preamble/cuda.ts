@@ -47,16 +47,17 @@ const unary =
   ("cbrt exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf erfc")
     .split(" ");
 const binary = ["pow", "atan2", "hypot"];
-const library = bothTypes(({ t, s }) => ({
-  ...Object.fromEntries(unary.map((name) => [name, `INLINE ${t} ${name}_${t}(${t} x) { return ${name}${s}(x); }`])),
-  ...Object.fromEntries(
-    binary.map((name) => [name, `INLINE ${t} ${name}_${t}(${t} x, ${t} y) { return ${name}${s}(x, y); }`]),
-  ),
-}));
+const library = () =>
+  bothTypes(({ t, s }) => ({
+    ...Object.fromEntries(unary.map((name) => [name, `INLINE ${t} ${name}_${t}(${t} x) { return ${name}${s}(x); }`])),
+    ...Object.fromEntries(
+      binary.map((name) => [name, `INLINE ${t} ${name}_${t}(${t} x, ${t} y) { return ${name}${s}(x, y); }`]),
+    ),
+  }));
 
 /** What CUDA has better, and what only its kernels need; the rest is C's. */
-const own: Readonly<Record<string, string>> = {
-  ...library,
+const own = (): Readonly<Record<string, string>> => ({
+  ...library(),
   bits_f32: "INLINE u32 bits_f32(f32 x) { return (u32)__float_as_int(x); }",
   from_f32: "INLINE f32 from_f32(u32 x) { return __int_as_float((i32)x); }",
   bits_f64: "INLINE u64 bits_f64(f64 x) { return (u64)__double_as_longlong(x); }",
@@ -92,7 +93,7 @@ ${body("f16_bits")}
   shuffle: shuffle("shuffle", "__shfl_down_sync"),
   shuffle_up: shuffle("shuffle_up", "__shfl_up_sync"),
   shuffle_from: shuffle("shuffle_from", "__shfl_sync"),
-};
+});
 
 /** A shuffle of any type, from so many lanes away, or from a lane. */
 function shuffle(name: string, of: string): string {
@@ -104,9 +105,10 @@ function shuffle(name: string, of: string): string {
 
 /** The lines between the braces of one of C's functions. */
 function body(name: string): string {
-  return cPieces[name]!.split("\n").slice(1, -1).join("\n");
+  return cPieces()[name]!.split("\n").slice(1, -1).join("\n");
 }
 
-const pieces: Readonly<Record<string, string>> = { ...cPieces, ...own };
+let pieces: Readonly<Record<string, string>> | undefined;
+
 /** The pieces of CUDA that some text names. */
-export const cudaPreamble: (text: string) => string = preambleOf(pieces);
+export const cudaPreamble: (text: string) => string = preambleOf(() => pieces ??= { ...cPieces(), ...own() });

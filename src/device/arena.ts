@@ -3,8 +3,8 @@
  * bounded. Small blocks are bumped out of slabs; large ones that are given back are kept by size class and handed out again.
  * @module
  */
-import process from "node:process";
 import { runtime } from "../../ffi/runtime.ts";
+import { system } from "../../ffi/system.ts";
 import { type DType, dtypeNames, dtypes, type TypedArray, typedArrays } from "../base/dtype.ts";
 import { DeviceError, DisposedError, OutOfMemoryError } from "../base/errors.ts";
 import type { Buffer, Device, MemoryStats } from "./device.ts";
@@ -32,10 +32,10 @@ let resident = RESIDENT;
  */
 function relieve(): void {
   if (runtime.collect === undefined) return;
-  let now = process.memoryUsage().rss;
+  let now = system.process.memoryUsage().rss;
   if (now > resident) {
     runtime.collect();
-    now = process.memoryUsage().rss;
+    now = system.process.memoryUsage().rss;
   } else if (now > resident / 2) {
     return;
   }

@@ -3,41 +3,26 @@
  *
  * The folder is the user's own (0700); one that is a link, belongs to somebody else or can be written by others is refused, because
  * what lies in it is executed. Entries are written under another name and renamed, so processes at once do not disturb each other,
- * and end in a digest, so a damaged one is found out and made again.
+ * and end in a check sum, so a damaged one is found out and made again.
  * @module
  */
-import { createHash, randomBytes } from "node:crypto";
-import {
-  appendFileSync,
-  chmodSync,
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  realpathSync,
-  renameSync,
-  rmSync,
-  unlinkSync,
-  writeFileSync,
-} from "node:fs";
-import { dirname, isAbsolute, join, resolve } from "node:path";
-import process from "node:process";
-import { env, permission, platform } from "../../ffi/runtime.ts";
+import { isAbsolute, join } from "../../ffi/paths.ts";
+import { env, files, permission, platform, readText } from "../../ffi/runtime.ts";
+import { system } from "../../ffi/system.ts";
 import { debug, warnOnce } from "../base/debug.ts";
+import { checkSum, digest } from "../base/digest.ts";
 
-const DIGEST = 32;
+/** Bytes of the check sum behind compiled code. */
+const SUM = 16;
 /** Kernels kept; beyond, the older half goes. */
 const MOST = 4096;
 /** Milliseconds after which what a process left behind is taken for abandoned. */
 const ABANDONED = 3600e3;
 
-/** The hexadecimal SHA-256 of some texts. */
-export function digest(...texts: readonly string[]): string {
-  const hash = createHash("sha256");
-  for (const text of texts) hash.update(text).update("\0");
-  return hash.digest("hex");
+/** A name that no other process comes by; compilers write it into their output, so its length is always the same. */
+function uniqueName(): string {
+  const words = [0, 0, 0].map(() => Math.floor(Math.random() * 2 ** 32).toString(16).padStart(8, "0"));
+  return `tmp-${words.join("")}`;
 }
 
 /** The folder for temporary files, found without asking for permission. */
@@ -47,28 +32,30 @@ export function temporaryFolder(): string {
 
 /** Why a folder may not hold code that will be executed; null if it may. */
 function refusal(folder: string): string | null {
-  const stat = lstatSync(folder);
-  if (stat.isSymbolicLink()) return "it is a symbolic link";
-  if (!stat.isDirectory()) return "it is not a folder";
+  const info = files.info(folder, false);
+  if (info?.kind === "link") return "it is a symbolic link";
+  if (info?.kind !== "folder") return "it is not a folder";
   if (platform === "win32") return null;
-  if (stat.mode & 0o022) return `others may write to it (mode ${(stat.mode & 0o777).toString(8)})`;
+  if (info.mode & 0o022) return `others may write to it (mode ${info.mode.toString(8)})`;
   // The owner of a file made here tells who this process is, with no permission to ask for.
-  const test = join(folder, `tmp-${randomBytes(9).toString("hex")}`);
+  const test = join(folder, uniqueName());
   try {
-    writeFileSync(test, "", { mode: 0o600, flag: "wx" });
-    const user = lstatSync(test).uid;
-    return user === stat.uid ? null : `it belongs to user ${stat.uid}, not to user ${user}`;
+    files.create(test);
+    const { user } = files.info(test, false)!;
+    return user === info.user ? null : `it belongs to user ${info.user}, not to user ${user}`;
   } catch (error) {
     return `it cannot be written (${error instanceof Error ? error.message : error})`;
   } finally {
-    rmSync(test, { force: true });
+    files.remove(test);
   }
 }
 
 /** The folder that is asked for: `TNP_CACHE_DIR`, `$XDG_CACHE_HOME/tnp`, or `~/.cache/tnp`; null where none is named. */
 function wantedFolder(): string | null {
   const own = env("TNP_CACHE_DIR");
-  if (own !== undefined) return isAbsolute(own) ? own : permission("read") ? resolve(own) : null;
+  if (own !== undefined) {
+    return isAbsolute(own) ? own : permission("read") ? system.path.resolve(own) : null;
+  }
   const base = env("XDG_CACHE_HOME") ?? (platform === "win32" ? env("LOCALAPPDATA") : undefined);
   if (base !== undefined && isAbsolute(base)) return join(base, "tnp");
   const home = env("HOME") ?? env("USERPROFILE");
@@ -93,19 +80,21 @@ export class KernelCache {
     this.lasting = lasting;
   }
 
-  /** The compiled code of a key, or null; damaged code is removed. */
+  /** Where the compiled code of a key lies, or null; damaged code is removed. */
   find(key: string, kind: Kind = "so"): string | null {
-    const path = this.path(key, kind);
+    return this.read(key, kind) === null ? null : this.path(key, kind);
+  }
+
+  /** The compiled code of a key, or null; damaged code is removed. */
+  read(key: string, kind: Kind): Uint8Array | null {
     let bytes: Uint8Array;
     try {
-      bytes = readFileSync(path);
+      bytes = files.read(this.path(key, kind));
     } catch {
       return null;
     }
-    const body = bytes.subarray(0, -DIGEST);
-    if (bytes.length > DIGEST && createHash("sha256").update(body).digest().equals(bytes.subarray(-DIGEST))) {
-      return path;
-    }
+    const body = bytes.subarray(0, -SUM);
+    if (bytes.length > SUM && String.fromCharCode(...bytes.subarray(-SUM)) === checkSum(body)) return body;
     this.remove(key);
     return null;
   }
@@ -117,7 +106,7 @@ export class KernelCache {
 
   /** A name in the folder that no other process uses. */
   temporary(extension: string): string {
-    return join(this.folder, `tmp-${randomBytes(9).toString("hex")}.${extension}`);
+    return join(this.folder, `${uniqueName()}.${extension}`);
   }
 
   /**
@@ -125,16 +114,16 @@ export class KernelCache {
    *
    * @param file the compiler's output, in the folder; moved
    * @param source the text it came from; moved as well
-   * @returns where the code lies now; the file ends in a digest of 32 bytes
+   * @returns where the code lies now; the file ends in a check sum of 16 bytes
    */
   store(key: string, file: string, source: string, kind: Kind = "so"): string {
-    const body = readFileSync(file);
-    appendFileSync(file, createHash("sha256").update(body).digest());
-    chmodSync(file, 0o700);
+    const body = system.fs.readFileSync(file);
+    system.fs.appendFileSync(file, checkSum(body));
+    system.fs.chmodSync(file, 0o700);
     const path = this.path(key, kind);
     this.#prune();
-    renameSync(source, this.path(key, sources[kind]));
-    renameSync(file, path);
+    system.fs.renameSync(source, this.path(key, sources[kind]));
+    system.fs.renameSync(file, path);
     return path;
   }
 
@@ -143,10 +132,12 @@ export class KernelCache {
     if (this.#pruned) return;
     this.#pruned = true;
     const kernels: { readonly key: string; readonly age: number }[] = [];
-    for (const name of readdirSync(this.folder)) {
-      const age = Date.now() - (lstatSync(join(this.folder, name), { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
-      if (name.startsWith("tmp-") && age > ABANDONED) rmSync(join(this.folder, name), { force: true });
-      else if (/\.(?:so|cubin)$/.test(name) && !name.startsWith("tmp-")) {
+    for (const name of system.fs.readdirSync(this.folder)) {
+      const age = Date.now() -
+        (system.fs.lstatSync(join(this.folder, name), { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
+      if (name.startsWith("tmp-") && age > ABANDONED) {
+        system.fs.rmSync(join(this.folder, name), { force: true });
+      } else if (/\.(?:so|cubin)$/.test(name) && !name.startsWith("tmp-")) {
         kernels.push({ key: name.slice(0, name.lastIndexOf(".")), age });
       }
     }
@@ -159,17 +150,17 @@ export class KernelCache {
   remember(name: string, text: string): void {
     const file = this.temporary("txt");
     try {
-      writeFileSync(file, `${digest(text)}\n${text}`, { mode: 0o600 });
-      renameSync(file, this.path(name, "txt"));
+      system.fs.writeFileSync(file, `${digest(text)}\n${text}`, { mode: 0o600 });
+      system.fs.renameSync(file, this.path(name, "txt"));
     } catch {
-      rmSync(file, { force: true });
+      system.fs.rmSync(file, { force: true });
     }
   }
 
   /** A text kept by `remember`, or null. */
   recall(name: string): string | null {
     try {
-      const [sum, ...rest] = readFileSync(this.path(name, "txt"), "utf8").split("\n");
+      const [sum, ...rest] = readText(this.path(name, "txt")).split("\n");
       const text = rest.join("\n");
       return sum === digest(text) ? text : null;
     } catch {
@@ -181,7 +172,7 @@ export class KernelCache {
   remove(key: string): void {
     for (const extension of Object.entries(sources).flat()) {
       try {
-        unlinkSync(this.path(key, extension));
+        system.fs.unlinkSync(this.path(key, extension));
       } catch {
         // Another process was faster, or there is none.
       }
@@ -192,14 +183,14 @@ export class KernelCache {
 /** Removes the private folders of processes that were killed: Linux tells whether a process is there. */
 function removeAbandoned(base: string, own: string): void {
   if (platform !== "linux" || !permission("read", "/proc")) return;
-  const { uid } = lstatSync(own);
-  for (const name of readdirSync(base)) {
+  const { uid } = system.fs.lstatSync(own);
+  for (const name of system.fs.readdirSync(base)) {
     const pid = /^tnp-(\d+)-\w+$/.exec(name)?.[1], folder = join(base, name);
-    if (pid === undefined || existsSync(`/proc/${pid}`)) continue;
-    const stat = lstatSync(folder, { throwIfNoEntry: false });
+    if (pid === undefined || system.fs.existsSync(`/proc/${pid}`)) continue;
+    const stat = system.fs.lstatSync(folder, { throwIfNoEntry: false });
     // Processes of another container may share the folder.
     if (stat?.isDirectory() && stat.uid === uid && Date.now() - stat.mtimeMs > ABANDONED) {
-      rmSync(folder, { recursive: true, force: true });
+      system.fs.rmSync(folder, { recursive: true, force: true });
     }
   }
 }
@@ -209,10 +200,10 @@ function privateFolder(): KernelCache | null {
   const base = temporaryFolder();
   if (!permission("write", base) || !permission("read", base)) return null;
   try {
-    const folder = mkdtempSync(join(realpathSync(base), `tnp-${process.pid}-`));
-    chmodSync(folder, 0o700);
-    removeAbandoned(dirname(folder), folder);
-    process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
+    const folder = system.fs.mkdtempSync(join(system.fs.realpathSync(base), `tnp-${system.process.pid}-`));
+    system.fs.chmodSync(folder, 0o700);
+    removeAbandoned(system.path.dirname(folder), folder);
+    system.process.on("exit", () => system.fs.rmSync(folder, { recursive: true, force: true }));
     return new KernelCache(folder, false);
   } catch {
     return null;
@@ -233,14 +224,14 @@ export function kernelCache(): KernelCache | null {
 
 /** Makes a folder and those above it, for the user alone. Node's own recursive form never ends where the file system refuses with ENOENT. */
 function makeFolder(folder: string): void {
-  if (existsSync(folder)) return;
-  const parent = dirname(folder);
+  if (files.info(folder, true) !== null) return;
+  const parent = system.path.dirname(folder);
   if (parent !== folder && permission("read", parent) && permission("write", parent)) makeFolder(parent);
   try {
-    mkdirSync(folder, { mode: 0o700 });
+    system.fs.mkdirSync(folder, { mode: 0o700 });
   } catch (error) {
     // Another process was faster.
-    if (!existsSync(folder)) throw error;
+    if (!system.fs.existsSync(folder)) throw error;
   }
 }
 

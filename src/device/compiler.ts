@@ -2,13 +2,13 @@
  * The system's C compiler: where it is, what it can do, and one call to it.
  * @module
  */
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { readFileSync, realpathSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { delimiter, isAbsolute, join } from "node:path";
-import process from "node:process";
-import { architecture, env, permission, platform } from "../../ffi/runtime.ts";
+import type { ChildProcess } from "node:child_process";
+import { delimiter, isAbsolute, join } from "../../ffi/paths.ts";
+import { architecture, env, files, firstProcessor, permission, platform, readText } from "../../ffi/runtime.ts";
+import { system } from "../../ffi/system.ts";
 import { debug } from "../base/debug.ts";
-import { digest, type KernelCache } from "./cache.ts";
+import { digest } from "../base/digest.ts";
+import type { KernelCache } from "./cache.ts";
 
 /** What a compiler can do; found by compiling small programs. */
 export interface Features {
@@ -55,7 +55,9 @@ export function findCompiler(): { readonly path: string } | { readonly reason: s
     return { reason: "may not read the environment, as running a compiler needs: run with --allow-env" };
   }
   const names = wanted === undefined ? ["cc", "gcc", "clang"] : [wanted];
-  const folders = (env("PATH") ?? "/usr/local/bin:/usr/bin:/bin").split(delimiter).filter(isAbsolute);
+  const folders = (env("PATH") ?? "/usr/local/bin:/usr/bin:/bin").split(delimiter).filter(
+    isAbsolute,
+  );
   const suffix = platform === "win32" ? ".exe" : "";
   let forbidden = false;
   for (const name of names) {
@@ -65,8 +67,8 @@ export function findCompiler(): { readonly path: string } | { readonly reason: s
         forbidden = true;
         continue;
       }
-      const stat = statSync(path, { throwIfNoEntry: false });
-      if (stat === undefined || !stat.isFile() || platform !== "win32" && (stat.mode & 0o111) === 0) continue;
+      const info = files.info(path, true);
+      if (info?.kind !== "file" || platform !== "win32" && (info.mode & 0o111) === 0) continue;
       if (permission("run", name) || permission("run", path)) return { path };
       forbidden = true;
     }
@@ -78,7 +80,7 @@ export function findCompiler(): { readonly path: string } | { readonly reason: s
 /** The environment that the compiler runs in. */
 function environment(): Record<string, string> {
   const out: Record<string, string> = {};
-  for (const [name, value] of Object.entries(process.env)) {
+  for (const [name, value] of Object.entries(system.process.env)) {
     // Deno hands these on only to programs of those who may run every program.
     if (value === undefined || /^(?:LD|DYLD)_/.test(name) && !permission("run")) continue;
     out[name] = value;
@@ -122,7 +124,7 @@ export async function compileBeside<T>(work: Compiling<T>): Promise<T> {
     // Runs what cleans up.
     work.return(undefined as T);
   };
-  process.on("exit", stop);
+  system.process.on("exit", stop);
   try {
     let step = work.next();
     while (step.done !== true) {
@@ -137,7 +139,7 @@ export async function compileBeside<T>(work: Compiling<T>): Promise<T> {
     }
     return step.value;
   } finally {
-    process.removeListener("exit", stop);
+    system.process.removeListener("exit", stop);
   }
 }
 
@@ -166,7 +168,7 @@ const TIMEOUT = 120_000;
 function runSync({ path, args, input }: CompilerRun): string {
   let result;
   try {
-    result = spawnSync(path, [...args], {
+    result = system.child_process.spawnSync(path, [...args], {
       input,
       encoding: "utf8",
       env: environment(),
@@ -184,7 +186,11 @@ function runSync({ path, args, input }: CompilerRun): string {
 function runBeside({ path, args, input }: CompilerRun, started: (child: ChildProcess) => void): Promise<string> {
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   try {
-    const child = spawn(path, [...args], { env: environment(), timeout: TIMEOUT, stdio: ["pipe", "pipe", "pipe"] });
+    const child = system.child_process.spawn(path, [...args], {
+      env: environment(),
+      timeout: TIMEOUT,
+      stdio: ["pipe", "pipe", "pipe"],
+    });
     started(child);
     let stdout = "", stderr = "";
     child.stdout.setEncoding("utf8").on("data", (text: string) => stdout += text);
@@ -207,22 +213,15 @@ function runBeside({ path, args, input }: CompilerRun, started: (child: ChildPro
 
 /** A text that differs between processors that need different code. */
 function processor(): string {
-  const file = "/proc/cpuinfo";
-  if (platform === "linux" && permission("read", file)) {
-    try {
-      const lines = readFileSync(file, "utf8").split("\n\n")[0]!.split("\n");
-      return lines.filter((line) => /^(?:model name|flags|Features|CPU (?:part|implementer))\b/.test(line)).join("\n");
-    } catch {
-      // Some containers hide it.
-    }
-  }
-  return `${platform} ${architecture}`;
+  const lines = firstProcessor().split("\n");
+  const telling = lines.filter((line) => /^(?:model name|flags|Features|CPU (?:part|implementer))\b/.test(line));
+  return telling.length > 0 ? telling.join("\n") : `${platform} ${architecture}`;
 }
 
 /** The name under which the cache keeps what is known of a compiler. */
 function memoryName(path: string, probes: Probes, flags: Flags): string {
-  const { mtimeMs, size } = statSync(path);
-  const texts = [realpathSync(path), `${mtimeMs} ${size}`, processor(), JSON.stringify([probes, flags])];
+  const { modified, size } = files.info(path, true)!;
+  const texts = [files.real(path), `${modified} ${size}`, processor(), JSON.stringify([probes, flags])];
   return `compiler-${digest(...texts).slice(0, 32)}`;
 }
 
@@ -250,7 +249,7 @@ export function* probeCompiler(path: string, cache: KernelCache, probes: Probes,
   const compiler: Compiler = {
     path,
     version,
-    identity: digest(version, realpathSync(path), all.join(" "), yield* preprocess(path, all), processor()),
+    identity: digest(version, files.real(path), all.join(" "), yield* preprocess(path, all), processor()),
     features: { openmp },
     flags: all,
     libraries: ["-lm"],
@@ -283,11 +282,11 @@ function preprocess(path: string, flags: readonly string[]): Compiling<string> {
 function* buildText(path: string, flags: readonly string[], text: string, cache: KernelCache): Compiling<void> {
   const source = cache.temporary("c"), output = cache.temporary("so");
   try {
-    writeFileSync(source, text, { mode: 0o600 });
+    system.fs.writeFileSync(source, text, { mode: 0o600 });
     yield* build(path, flags, source, output, []);
   } finally {
-    rmSync(source, { force: true });
-    rmSync(output, { force: true });
+    system.fs.rmSync(source, { force: true });
+    system.fs.rmSync(output, { force: true });
   }
 }
 
@@ -302,62 +301,166 @@ export function* build(
   yield* run(path, [...flags, "-o", output, source, ...libraries]);
 }
 
-/** A compiler that runs beside the program. */
-export interface Started {
-  /** Whether it has ended, however. */
-  over(): boolean;
+/** Whether a run beside the program is known to be over while the program computes without a pause: Linux tells. */
+export const observable: boolean = platform === "linux" && permission("read", "/proc");
+
+/** A run of the compiler beside the program, which it does not keep from ending. */
+class RunBeside {
+  readonly #run: CompilerRun;
+  readonly #child: ChildProcess;
+  readonly #outputs: readonly [string, string];
+  readonly #seen: boolean;
+  #ended: Pick<Ended, "status" | "signal"> | null = null;
+
+  /**
+   * @param outputs files for what it prints
+   * @throws CompileError where it cannot be started
+   */
+  constructor(run: CompilerRun, outputs: readonly [string, string]) {
+    this.#run = run;
+    this.#outputs = outputs;
+    const open = outputs.map((path) => system.fs.openSync(path, "w", 0o600));
+    try {
+      const child = this.#child = system.child_process.spawn(run.path, [...run.args], {
+        env: environment(),
+        stdio: ["ignore", open[0]!, open[1]!],
+      });
+      child.once("exit", (status, signal) => this.#ended = { status, signal });
+      child.once("error", () => this.#ended ??= { status: 127, signal: null });
+      child.unref();
+      // Events do not come while a program computes without a pause; there the system is asked.
+      this.#seen = child.pid !== undefined && stateOf(child.pid) !== null;
+    } catch (error) {
+      throw cannotStart(run.path, error);
+    } finally {
+      open.forEach((file) => system.fs.closeSync(file));
+    }
+  }
+
+  over(): boolean {
+    if (this.#ended !== null || !this.#seen) return this.#ended !== null;
+    const state = stateOf(this.#child.pid!);
+    return state === null || state === "Z" || state === "X";
+  }
+
+  /** What it printed, once it is over. @throws CompileError where it failed */
+  printed(): string {
+    const [stdout, stderr] = this.#outputs.map(readText) as [string, string], { path, args } = this.#run;
+    if (this.#ended !== null) return printed(path, { ...this.#ended, stdout, stderr });
+    // The status comes with the event. A compiler that fails removes what it was to make, or prints nothing.
+    const at = args.indexOf("-o");
+    const made = at < 0 ? stdout !== "" : files.info(args[at + 1]!, true) !== null;
+    return printed(path, { status: made ? 0 : 1, signal: null, stdout, stderr });
+  }
+
+  kill(): void {
+    this.#child.kill();
+  }
+
+  remove(): void {
+    this.#outputs.forEach((path) => files.remove(path));
+  }
+}
+
+/** Work that runs the compiler beside the program, and goes on when it is looked at: the program need not turn to its event loop. */
+export class Background<T> {
+  readonly #work: Compiling<T>;
+  readonly #temporary: (extension: string) => string;
+  #run: RunBeside | null = null;
+  #result: { readonly value: T } | null = null;
+  #failure: { readonly error: unknown } | null = null;
+  readonly #stop = () => this.cancel();
+
+  /**
+   * @param temporary gives names for files
+   */
+  constructor(work: Compiling<T>, temporary: (extension: string) => string) {
+    this.#work = work;
+    this.#temporary = temporary;
+    system.process.on("exit", this.#stop);
+    this.#goOn(() => work.next());
+  }
+
+  /** The result, once it is there. @throws what the work throws */
+  look(): { readonly value: T } | null {
+    while (this.#run?.over() === true) {
+      const run = this.#run;
+      this.#run = null;
+      let out: string;
+      try {
+        out = run.printed();
+      } catch (error) {
+        this.#goOn(() => this.#work.throw(error));
+        continue;
+      } finally {
+        run.remove();
+      }
+      this.#goOn(() => this.#work.next(out));
+    }
+    if (this.#failure !== null) throw this.#failure.error;
+    return this.#result;
+  }
+
+  /** Whether nothing runs any more: there is a result, it failed, or it was given up. */
+  get over(): boolean {
+    if (this.#run?.over() === true) {
+      try {
+        this.look();
+      } catch {
+        // Whoever looks next is told.
+      }
+    }
+    return this.#run === null;
+  }
+
+  /** The same, waiting for so many milliseconds. */
+  wait(ms: number): { readonly value: T } | null {
+    const end = performance.now() + ms, clock = new Int32Array(new SharedArrayBuffer(4));
+    for (;;) {
+      const result = this.look();
+      if (result !== null || performance.now() >= end) return result;
+      Atomics.wait(clock, 0, 0, 1);
+    }
+  }
+
   /** Ends it and removes its files. */
-  cancel(): void;
-}
+  cancel(): void {
+    system.process.removeListener("exit", this.#stop);
+    this.#run?.kill();
+    this.#run?.remove();
+    this.#run = null;
+    this.#work.return(undefined as T);
+  }
 
-/**
- * Starts the compiler beside the program, which it does not keep from ending.
- *
- * @param remove removes its files, if it is ended first
- * @throws CompileError where it cannot be started
- */
-export function start(path: string, args: readonly string[], remove: () => void): Started {
-  try {
-    const child = spawn(path, [...args], { env: environment(), stdio: "ignore" });
-    let ended = false;
-    const cancel = () => {
-      child.kill();
-      remove();
-    };
-    const end = () => {
-      ended = true;
-      process.removeListener("exit", cancel);
-    };
-    process.on("exit", cancel);
-    child.once("exit", end);
-    child.once("error", end);
-    child.unref();
-    const { pid } = child;
-    // Events do not come while a program computes without a pause; there the system is asked.
-    const seen = pid !== undefined && isRunning(pid) === true;
-    return {
-      over() {
-        if (!ended && seen && isRunning(pid) === false) end();
-        return ended;
-      },
-      cancel() {
-        process.removeListener("exit", cancel);
-        cancel();
-      },
-    };
-  } catch (error) {
-    throw cannotStart(path, error);
+  /** Takes a step of the work and starts the run that it asks for. */
+  #goOn(next: () => IteratorResult<CompilerRun, T>): void {
+    try {
+      let step = next();
+      while (step.done !== true) {
+        const outputs = [this.#temporary("out"), this.#temporary("err")] as const;
+        try {
+          this.#run = new RunBeside(step.value, outputs);
+          return;
+        } catch (error) {
+          outputs.forEach((path) => files.remove(path));
+          step = this.#work.throw(error);
+        }
+      }
+      this.#result = { value: step.value };
+    } catch (error) {
+      this.#failure = { error };
+    } finally {
+      if (this.#run === null) system.process.removeListener("exit", this.#stop);
+    }
   }
 }
 
-/** Whether a child of this process runs and has not just not been waited for; null where the system does not say. */
-function isRunning(pid: number): boolean | null {
-  let stat: string;
+/** The state of a process as Linux tells it; null where there is none, or on another system. */
+function stateOf(pid: number): string | null {
   try {
-    stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-  } catch (error) {
-    return error instanceof Error && "code" in error && error.code === "ENOENT" && platform === "linux" ? false : null;
+    const stat = readText(`/proc/${pid}/stat`);
+    return stat[stat.lastIndexOf(")") + 2] ?? null;
+  } catch {
+    return null;
   }
-  const state = stat[stat.lastIndexOf(")") + 2];
-  return state !== "Z" && state !== "X";
 }

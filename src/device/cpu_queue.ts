@@ -8,7 +8,7 @@
  * changing its rounding (sorts, scatters, sums to few numbers) runs in one piece.
  * @module
  */
-import { setImmediate, setTimeout } from "node:timers";
+import { system } from "../../ffi/system.ts";
 import { cost } from "../../kernels/js.ts";
 import type { Kernel, Routine } from "../../kernels/kernel.ts";
 import { DeviceError } from "../base/errors.ts";
@@ -353,5 +353,7 @@ export class WorkQueue {
 
 /** A turn of the event loop. @param soon whether it is to come back at once, or after a millisecond */
 export function turn(soon: boolean): Promise<void> {
-  return new Promise((resolve) => void (soon ? setImmediate(resolve) : setTimeout(resolve, 1)));
+  return new Promise((resolve) =>
+    void (soon ? system.timers.setImmediate(resolve) : system.timers.setTimeout(resolve, 1))
+  );
 }

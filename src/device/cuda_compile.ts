@@ -2,11 +2,12 @@
  * CUDA sources as machine code: compiled by NVRTC for one architecture, kept on disk beside their text.
  * @module
  */
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { Nvrtc, nvrtcSpec } from "../../ffi/nvrtc.ts";
+import { system } from "../../ffi/system.ts";
 import { cudaFlags } from "../../kernels/cuda.ts";
 import { debug, debugging } from "../base/debug.ts";
-import { digest, kernelCache } from "./cache.ts";
+import { digest } from "../base/digest.ts";
+import { kernelCache } from "./cache.ts";
 
 let open: Nvrtc | undefined;
 
@@ -33,8 +34,12 @@ export function cubinOf(source: string, capability: number, major: number): Uint
   const options = nvrtcOptions(compiler, architecture);
   const cache = kernelCache();
   const key = digest(source, compiler.version, ...options);
-  const found = cache?.find(key, "cubin") ?? null, kept = found === null ? null : readKept(found);
-  if (kept !== null) return kept;
+  const found = cache?.read(key, "cubin") ?? null;
+  if (found !== null) {
+    const cubin = new Uint8Array(new ArrayBuffer(found.length));
+    cubin.set(found);
+    return cubin;
+  }
   if (debugging("source")) debug("source", source);
   const start = performance.now();
   const { cubin } = compiler.compile(source, "kernel.cu", options);
@@ -42,29 +47,16 @@ export function cubinOf(source: string, capability: number, major: number): Uint
   if (cache !== null) {
     const text = cache.temporary("cu"), output = cache.temporary("cubin");
     try {
-      writeFileSync(text, source, { mode: 0o600 });
-      writeFileSync(output, cubin, { mode: 0o600 });
+      system.fs.writeFileSync(text, source, { mode: 0o600 });
+      system.fs.writeFileSync(output, cubin, { mode: 0o600 });
       cache.store(key, output, text, "cubin");
     } catch (error) {
       // A full or vanished disk costs the next process a compilation.
       debug("engines", () => `a compiled kernel could not be kept: ${error instanceof Error ? error.message : error}`);
     } finally {
-      rmSync(text, { force: true });
-      rmSync(output, { force: true });
+      system.fs.rmSync(text, { force: true });
+      system.fs.rmSync(output, { force: true });
     }
   }
   return cubin;
-}
-
-/** Machine code from disk, without the digest behind it; null where another process, for which there were too many, just removed it. */
-function readKept(path: string): Uint8Array<ArrayBuffer> | null {
-  try {
-    const bytes = readFileSync(path);
-    const cubin = new Uint8Array(new ArrayBuffer(bytes.length - 32));
-    cubin.set(bytes.subarray(0, -32));
-    return cubin;
-  } catch (error) {
-    if ((error as { readonly code?: unknown }).code === "ENOENT") return null;
-    throw error;
-  }
 }

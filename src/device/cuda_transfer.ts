@@ -3,9 +3,9 @@
  * here and over the bus overlap and nothing waits that need not.
  * @module
  */
-import { setImmediate, setTimeout } from "node:timers";
 import type { CudaDriver } from "../../ffi/cuda.ts";
 import { addressOf, native, viewOf } from "../../ffi/mem.ts";
+import { system } from "../../ffi/system.ts";
 import type { Address } from "../../ffi/types.ts";
 
 /** Bytes up to which the driver's own staging does. */
@@ -21,8 +21,8 @@ interface Pinned {
   readonly event: Address;
 }
 
-const soon = () => new Promise<void>((resolve) => setImmediate(() => resolve()));
-const later = (ms: number) => new Promise<void>((resolve) => setTimeout(() => resolve(), ms));
+const soon = () => new Promise<void>((resolve) => system.timers.setImmediate(() => resolve()));
+const later = (ms: number) => new Promise<void>((resolve) => system.timers.setTimeout(() => resolve(), ms));
 
 /** The copies of one device, on its stream. */
 export class Transfers {

@@ -35,6 +35,11 @@ class Lazy<T> {
     }
   }
 
+  /** Whether it is open by now. */
+  get opened(): boolean {
+    return this.#value !== undefined;
+  }
+
   /** Why `get` gives null. */
   get missing(): string | undefined {
     return this.#enabled() ? this.#missing : "switched off by configuration";

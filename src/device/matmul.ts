@@ -27,6 +27,17 @@ const SMALL = 4096;
 const JS_COST = 1;
 const JS_COST_WIDE = 40;
 
+/** What opening the libraries costs, and making WebAssembly, in nanoseconds: so much time products spend in JavaScript before. */
+const OPENING = 5e6, MODULE = 2e6;
+let spent = 0, spentEmbedded = 0;
+
+/** Whether libraries are there, or worth opening for a product. */
+function librariesPay(work: number): boolean {
+  if (onednn.opened || openblas.opened || cpuConfig().engine === "c") return true;
+  spent += work * JS_COST;
+  return spent > OPENING;
+}
+
 const BLAS = { float32: "s", float64: "d", complex64: "c", complex128: "z" } as const;
 
 /** Prepares a product by OpenBLAS; null where it cannot do it. */
@@ -87,8 +98,9 @@ function multiply(host: Host, dtype: DType, call: Call, chain: readonly Step[] |
     return false;
   }
   const half = dtype === "bfloat16" || dtype === "float16";
-  const library = dtype === "float32" || half ? onednn.get() : null;
-  const blas = Object.hasOwn(BLAS, dtype) ? openblas.get() : null;
+  const open = (half || Object.hasOwn(BLAS, dtype)) && librariesPay(problem.work);
+  const library = open && (dtype === "float32" || half) ? onednn.get() : null;
+  const blas = open && Object.hasOwn(BLAS, dtype) ? openblas.get() : null;
   if (library !== null || blas !== null) {
     const copies: Buffer[] = [];
     try {
@@ -112,7 +124,7 @@ function multiply(host: Host, dtype: DType, call: Call, chain: readonly Step[] |
       for (const buffer of copies) buffer.release();
     }
   }
-  if (half && out.strides.at(-1) === 1 && (library !== null || openblas.get() !== null)) {
+  if (open && half && out.strides.at(-1) === 1 && (library !== null || openblas.get() !== null)) {
     multiplyAsFloat32(host, dtype, a, b, out);
     return false;
   }
@@ -139,7 +151,8 @@ function multiplyAsFloat32(host: Host, dtype: DType, a: ArrayArg, b: ArrayArg, o
 /** By WebAssembly where it is there and pays, else in JavaScript. */
 function multiplyEmbedded(dtype: DType, problem: Problem): void {
   const { engine, wasm } = cpuConfig();
-  const vectors = wasm && engine !== "js" && (engine === "wasm" || problem.m * problem.n * problem.k > SMALL);
+  const pays = problem.m * problem.n * problem.k > SMALL && (spentEmbedded += problem.work * JS_COST) > MODULE;
+  const vectors = wasm && engine !== "js" && (engine === "wasm" || pays);
   multiplyBy(vectors && wasmAvailable() ? matmulBlocks : matmulJs, dtype, problem);
 }
 
@@ -200,9 +213,10 @@ const MOST_SENT = 1024;
 /** Whether a library does all of a product, with no copies before or after. */
 function isNative(dtype: DType, { inputs, output }: Call): boolean {
   if (!Object.hasOwn(BLAS, dtype) || ![...inputs, output].every(fits)) return false;
-  if ((dtype === "float32" ? onednn.get() : null) === null && openblas.get() === null) return false;
   const { k, work, batch } = problemOf(inputs[0]!, inputs[1]!, output);
-  return k > 0 && work > TINY && batch.reduce((a, b) => a * b, 1) <= MOST_SENT;
+  if (k === 0 || work <= TINY || !librariesPay(0) && work * JS_COST <= OPENING) return false;
+  if ((dtype === "float32" ? onednn.get() : null) === null && openblas.get() === null) return false;
+  return batch.reduce((a, b) => a * b, 1) <= MOST_SENT;
 }
 
 /** Gives a call an output that libraries can write to, and copies it to where it should be. */

@@ -2,19 +2,21 @@
  * Generated kernels as native code: rendered as C, compiled once, kept on disk, loaded.
  * @module
  */
-import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { LibraryError } from "../../ffi/errors.ts";
 import { dlopen, dlsym, RTLD } from "../../ffi/libc.ts";
 import { addressOf, native } from "../../ffi/mem.ts";
 import { available, openFile } from "../../ffi/open.ts";
+import { system } from "../../ffi/system.ts";
 import type { Library, Symbols } from "../../ffi/types.ts";
 import { cFlags, cProbes, renderC } from "../../kernels/c.ts";
 import { ExprBuilder } from "../../kernels/expr.ts";
 import { compileJs } from "../../kernels/js.ts";
 import { blockLayout, type Kernel } from "../../kernels/kernel.ts";
 import { debug, warnOnce } from "../base/debug.ts";
-import { digest, type KernelCache, kernelCache } from "./cache.ts";
+import { digest } from "../base/digest.ts";
+import { type KernelCache, kernelCache } from "./cache.ts";
 import {
+  Background,
   build,
   compileBeside,
   CompileError,
@@ -24,7 +26,6 @@ import {
   findCompiler,
   probeCompiler,
   recallCompiler,
-  start,
 } from "./compiler.ts";
 import { makeKernel } from "./epilogue.ts";
 import { type NativeFunction, packedKernel } from "./pack.ts";
@@ -39,8 +40,8 @@ export type Toolchain =
   | { readonly ok: false; readonly reason: string };
 
 let toolchainState: Toolchain | undefined;
-/** Nanoseconds a compile took, smoothed. */
-let expected = 120e6;
+/** Nanoseconds a compile took, smoothed; a guess until there was one. */
+let expected = 120e6, measured = false;
 /** Loaded kernels stay loaded: their functions are called until the process ends. */
 const loaded: Library<typeof symbols>[] = [];
 
@@ -49,9 +50,16 @@ export function compileCost(): number {
   return expected;
 }
 
+/** Takes note of a wait for the compiler that was in vain: the next one has to be worth twice as much. */
+export function waitedFor(ms: number): void {
+  expected = Math.max(expected, 2e6 * ms);
+}
+
 /** Forgets compiler and cache, so that they are looked for again; loaded kernels stay. */
 export function forgetToolchain(): void {
   toolchainState = undefined;
+  finding?.cancel();
+  finding = null;
 }
 
 /** The compiler, looked for and tested the first time it is needed. */
@@ -64,6 +72,19 @@ function knownToolchain(): Toolchain | null {
   const known = toolchainState ?? compileNow(findToolchain(false));
   if (known !== null) toolchainState = known;
   return known;
+}
+
+let finding: Background<Toolchain | null> | null = null;
+
+/** The compiler; it is looked for and tested beside the program, and waited for so many milliseconds. Null where it is not there yet. */
+function toolchainWithin(ms: number): Toolchain | null {
+  const known = toolchainState ?? (finding === null ? knownToolchain() : null);
+  if (known !== null) return known;
+  finding ??= new Background(findToolchain(true), (extension) => kernelCache()!.temporary(extension));
+  const found = finding.wait(ms);
+  if (found === null) return null;
+  finding = null;
+  return toolchainState = found.value!;
 }
 
 let search: Promise<Toolchain | null> | null = null;
@@ -133,13 +154,15 @@ function* libraryOf<S extends Symbols>(
   const text = cache.temporary("c"), output = cache.temporary("so");
   const start = performance.now();
   try {
-    writeFileSync(text, source, { mode: 0o600 });
+    system.fs.writeFileSync(text, source, { mode: 0o600 });
     yield* build(compiler.path, compiler.flags, text, output, compiler.libraries);
+    const ns = (performance.now() - start) * 1e6;
+    expected = measured ? expected + (ns - expected) / 4 : ns;
+    measured = true;
     return openFile(cache.store(key, output, text), table);
   } finally {
-    rmSync(text, { force: true });
-    rmSync(output, { force: true });
-    expected += ((performance.now() - start) * 1e6 - expected) / 4;
+    system.fs.rmSync(text, { force: true });
+    system.fs.rmSync(output, { force: true });
   }
 }
 
@@ -207,57 +230,43 @@ export async function nativeSourceSoon(source: SourceOf, name: string): Promise<
 
 /** Code that is being compiled. */
 export interface Making {
-  /** The code: undefined while it is not there, null if it cannot be made (with one warning). Not to be asked again after that. */
-  get(): NativeFunction | null | undefined;
-  /** Gives it up. */
-  cancel(): void;
+  /**
+   * The code: undefined while it is not there, null if it cannot be made (with one warning). Not to be asked again after that.
+   * @param ms how long to wait
+   */
+  get(ms: number): NativeFunction | null | undefined;
 }
 
 /** The most compilers that run beside the program. */
 const MOST = 2;
-let running = 0;
+const running = new Set<{ readonly over: boolean }>();
 
-/** Starts to compile a source beside the program; null where none may be started now, or finding the compiler takes running it. */
-export function makeSource(source: SourceOf, name: string): Making | null {
-  const tools = knownToolchain();
-  if (tools === null || !tools.ok || running >= MOST) return null;
+/**
+ * Starts to compile a source beside the program.
+ *
+ * @param ms how long to wait for the compiler to be found and tested
+ * @returns null where there is no compiler; undefined where it is not found yet, or has enough to do for nobody to wait
+ */
+export function makeSource(source: SourceOf, name: string, ms: number): Making | null | undefined {
+  const tools = toolchainWithin(ms);
+  if (tools?.ok === false) return null;
+  // Those of kernels that nobody uses any more are over at some time, too.
+  for (const work of running) if (work.over) running.delete(work);
+  if (tools === null || (running.size >= MOST && ms === 0)) return undefined;
   const { compiler, cache } = tools;
-  const text = source(), key = digest(text, compiler.identity);
-  const file = cache.temporary("c"), output = cache.temporary("so");
-  const remove = () => {
-    rmSync(file, { force: true });
-    rmSync(output, { force: true });
+  const work = warned(
+    name,
+    () => new Background(libraryOf(source(), symbols, compiler, cache), (extension) => cache.temporary(extension)),
+  );
+  if (work === null) return null;
+  running.add(work);
+  return {
+    get(ms) {
+      const made = warned(name, () => work.wait(ms) ?? undefined);
+      if (made === undefined) return undefined;
+      return made === null ? null : keep(made.value);
+    },
   };
-  try {
-    writeFileSync(file, text, { mode: 0o600 });
-    const child = start(compiler.path, [...compiler.flags, "-o", output, file, ...compiler.libraries], remove);
-    running++;
-    return {
-      get() {
-        if (!child.over()) return undefined;
-        running--;
-        return warned(name, () => {
-          try {
-            // A compiler that failed leaves no output; run again, it says why.
-            if (!existsSync(output)) {
-              compileNow(build(compiler.path, compiler.flags, file, output, compiler.libraries));
-            }
-            return keep(openFile(cache.store(key, output, file), symbols));
-          } finally {
-            remove();
-          }
-        });
-      },
-      cancel() {
-        running--;
-        child.cancel();
-      },
-    };
-  } catch (error) {
-    remove();
-    debug("engines", () => `no compiler beside the program: ${failure(error)}`);
-    return null;
-  }
 }
 
 function keep(library: Library<typeof symbols>): NativeFunction {
@@ -282,7 +291,7 @@ export function entryOf(run: NativeFunction): number {
   return entry;
 }
 
-function warned(name: string, make: () => NativeFunction | null): NativeFunction | null {
+function warned<T>(name: string, make: () => T): T | null {
   try {
     return make();
   } catch (error) {

@@ -1,8 +1,10 @@
 /**
  * Compiled code that comes when it pays (ski-rental): JavaScript runs first and its estimated time is added up. Soon the
- * compiler is started beside the program; only where a single launch would take longer than compiling does the caller wait.
+ * compiler is started beside the program; only where a single launch would take longer than compiling does the caller wait, and never
+ * longer than JavaScript takes for what it has done and is about to do: a compiler may be slower than it was thought to be.
  * @module
  */
+import { observable } from "./compiler.ts";
 import { cpuConfig } from "./config.ts";
 import {
   compileCost,
@@ -12,6 +14,7 @@ import {
   nativeSource,
   nativeSourceSoon,
   type SourceOf,
+  waitedFor,
 } from "./native.ts";
 
 /** From this much JavaScript time on it pays to look for the code on disk, in nanoseconds. */
@@ -29,7 +32,7 @@ export class NativeCode {
   readonly #name: string;
   readonly #source: SourceOf;
   #function: NativeFunction | null = null;
-  #making: Making | null = null;
+  #making: Making | null | undefined;
   /** Nanoseconds that JavaScript took so far, estimated. */
   #spent = 0;
   /** At which of these something is to be done next. */
@@ -85,29 +88,27 @@ export class NativeCode {
     return this.#function = nativeSource(this.#source, false, this.#name);
   }
 
+  /** @param now whether the launch at hand pays for a compile */
   #find(now: boolean): NativeFunction | null {
-    const pays = now || this.#spent > compileCost();
-    if (now && this.#making !== null) {
-      this.#making.cancel();
-      this.#making = null;
-    }
-    if (this.#making === null && !now) {
-      if (!this.#looked) return this.#look();
-      // Null where the compiler has not been tried yet: that takes a while, so the whole price is waited for.
-      this.#making = makeSource(this.#source, this.#name);
-    }
-    if (this.#making !== null) {
-      this.#next = this.#spent + ASK;
-      const made = this.#making.get();
-      if (made === undefined) return null;
-      this.#making = null;
-      this.#function = made;
-    } else if (pays) this.#function = nativeSource(this.#source, true, this.#name);
-    else {
-      this.#next = compileCost();
-      return null;
-    }
-    this.#refused = this.#function === null;
-    return this.#function;
+    const made = this.#make(now);
+    if (made === undefined) return null;
+    this.#function = made;
+    this.#refused = made === null;
+    return made;
+  }
+
+  /** Undefined where it is not there yet. */
+  #make(now: boolean): NativeFunction | null | undefined {
+    if (cpuConfig().engine === "c") return nativeSource(this.#source, true, this.#name);
+    if (!this.#looked && (this.#look() !== null || !now)) return this.#function ?? undefined;
+    if (!observable && (now || this.#spent > compileCost())) return nativeSource(this.#source, true, this.#name);
+    const patience = now ? this.#spent / 1e6 : 0, end = performance.now() + patience;
+    const left = () => Math.max(0, end - performance.now());
+    this.#making ??= makeSource(this.#source, this.#name, left());
+    const made = this.#making === null ? null : this.#making?.get(left());
+    if (made !== undefined) this.#making = undefined;
+    else if (now) waitedFor(patience);
+    this.#next = this.#spent + ASK;
+    return made;
   }
 }

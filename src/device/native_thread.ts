@@ -6,11 +6,10 @@
  * the calls are done. Workers have no such thread: memory that a terminated worker leaves behind could not be held.
  * @module
  */
-import process from "node:process";
-import { isMainThread } from "node:worker_threads";
 import { addressOf, native, toNumber, viewOf } from "../../ffi/mem.ts";
 import { openMPAddress } from "../../ffi/openmp.ts";
 import { platform } from "../../ffi/runtime.ts";
+import { system } from "../../ffi/system.ts";
 import type { Address, Library, Symbols } from "../../ffi/types.ts";
 import { cQueue } from "../../kernels/preamble/queue.ts";
 import { debug } from "../base/debug.ts";
@@ -55,7 +54,7 @@ export class NativeThread {
     this.#queue = native(queue);
     this.#counter = new Int32Array(viewOf(queue, 4));
     // A call under way writes to memory that the end of the program frees.
-    process.on("exit", () => {
+    system.process.on("exit", () => {
       this.#closed = true;
       this.#f.tnp_queue_close(this.#queue);
     });
@@ -102,7 +101,7 @@ let coming = false;
  */
 export function nativeThread(): NativeThread | null | undefined {
   if (thread !== undefined) return thread?.closed ? null : thread;
-  const worker = !isMainThread || "WorkerGlobalScope" in globalThis;
+  const worker = !system.worker_threads.isMainThread || "WorkerGlobalScope" in globalThis;
   if (worker || platform !== "linux") return thread = null;
   if (!coming) {
     coming = true;

@@ -4,15 +4,14 @@
  * A kernel is found by the digest of its C text, so a pack of another version serves what is still the same, and nothing else.
  * @module
  */
-import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
-import { isAbsolute, join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
 import { LibraryError } from "../../ffi/errors.ts";
 import { available, openFile } from "../../ffi/open.ts";
-import { architecture, env, permission, platform } from "../../ffi/runtime.ts";
+import { isAbsolute, join } from "../../ffi/paths.ts";
+import { architecture, env, files, firstProcessor, permission, platform, readText } from "../../ffi/runtime.ts";
+import { system } from "../../ffi/system.ts";
 import type { Address, Library } from "../../ffi/types.ts";
 import { debug, warnOnce } from "../base/debug.ts";
+import { checkSum } from "../base/digest.ts";
 
 /** A compiled kernel: takes the address of its argument block. */
 export type NativeFunction = (block: Address) => void;
@@ -27,9 +26,9 @@ export interface PackedKernel {
 
 /** What lies beside a library of kernels. */
 export interface PackIndex {
-  readonly format: 1;
-  /** SHA-256 of the library. */
-  readonly sha256: string;
+  readonly format: 2;
+  /** Check sum of the library. */
+  readonly sum: string;
   /** Digests of the sources of its kernels. */
   readonly kernels: readonly string[];
 }
@@ -48,14 +47,7 @@ export function packLevels(): string[] {
   const known = levels[architecture as keyof typeof levels] ?? [];
   const needed = (features: readonly string[]) => features.length > 0;
   if (!known.some(([, features]) => needed(features))) return known.map(([level]) => level);
-  if (platform !== "linux" || !permission("read", "/proc/cpuinfo")) return [];
-  let flags: ReadonlySet<string>;
-  try {
-    flags = new Set(/^flags\s*:(.*)$/m.exec(readFileSync("/proc/cpuinfo", "utf8"))?.[1]?.trim().split(" ") ?? []);
-  } catch {
-    // Some containers hide it.
-    return [];
-  }
+  const flags = new Set(/^flags\s*:(.*)$/m.exec(firstProcessor())?.[1]?.trim().split(" ") ?? []);
   // Those of a better set include those of a lesser one.
   const fits = (at: number) => known.slice(at).every(([, features]) => features.every((name) => flags.has(name)));
   return known.flatMap(([level], at) => (fits(at) ? [level] : []));
@@ -75,13 +67,13 @@ export function packSymbol(key: string): string {
 export function packFolder(): string | null {
   const own = env("TNP_KERNELS");
   if (own === "none") return null;
-  if (own !== undefined) return isAbsolute(own) || permission("read") ? resolve(own) : null;
+  if (own !== undefined) return isAbsolute(own) || permission("read") ? system.path.resolve(own) : null;
   // The package's JavaScript is one file, dist/mod.js.
   const url = new URL(
-    import.meta.url.endsWith("/dist/mod.js") ? "../kernels/pack/" : "../../kernels/pack/",
+    import.meta.url.endsWith("/dist/mod.js") ? "../kernels/pack" : "../../kernels/pack",
     import.meta.url,
   );
-  return url.protocol === "file:" ? fileURLToPath(url) : null;
+  return url.protocol === "file:" ? system.url.fileURLToPath(url) : null;
 }
 
 type PackSymbols = Readonly<Record<string, { readonly parameters: readonly ["address"]; readonly result: "void" }>>;
@@ -104,6 +96,7 @@ class Pack {
     const symbols: PackSymbols = { [name]: { parameters: ["address"], result: "void" } };
     const library = openFile(this.#path, symbols);
     this.#loaded.push(library);
+    debug("engines", () => `${name} of ${this.#path}`);
     return { run: library.symbols[name]!, path: this.#path, symbol: name };
   }
 }
@@ -115,13 +108,13 @@ function openPack(folder: string): Pack | null {
       const path = join(folder, packName(level, openmp));
       let index: PackIndex, library: Uint8Array;
       try {
-        index = JSON.parse(readFileSync(`${path}.json`, "utf8")) as PackIndex;
-        library = readFileSync(`${path}.so`);
+        index = JSON.parse(readText(`${path}.json`)) as PackIndex;
+        library = files.read(`${path}.so`);
       } catch (error) {
         debug("engines", () => `no pack of kernels: ${error instanceof Error ? error.message : error}`);
         continue;
       }
-      if (index.format !== 1 || createHash("sha256").update(library).digest("hex") !== index.sha256) {
+      if (index.format !== 2 || checkSum(library) !== index.sum) {
         warnOnce(`the kernels in ${path}.so are not used: they do not match ${path}.json; make kernels makes both`);
         continue;
       }

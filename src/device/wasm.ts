@@ -6,7 +6,7 @@
 import { helpers } from "../../kernels/preamble/js.ts";
 import type { Kernel } from "../../kernels/kernel.ts";
 import { compileWasm, wasmImports, wasmMemory, type WasmModule } from "../../kernels/wasm.ts";
-import { type WasmFeatures, wasmProbes } from "../../kernels/wasm_probe.ts";
+import { type WasmFeatures, wasmProbe } from "../../kernels/wasm_probe.ts";
 import { debug } from "../base/debug.ts";
 import { dtypes } from "../base/dtype.ts";
 import type { ArrayArg, Launch, VirtualArg } from "./device.ts";
@@ -26,7 +26,7 @@ class Scratch {
   readonly int64 = new BigInt64Array(this.memory.buffer);
   readonly float32 = new Float32Array(this.memory.buffer);
   readonly float64 = new Float64Array(this.memory.buffer);
-  readonly features: WasmFeatures = { fused: WebAssembly.validate(wasmProbes.fused) };
+  readonly features: WasmFeatures = { fused: WebAssembly.validate(wasmProbe("fused")) };
   readonly imports = { h: { memory: this.memory, ...wasmImports } };
 }
 
@@ -35,7 +35,7 @@ let scratchState: Scratch | null | undefined;
 /** The shared memory; null where there is no WebAssembly with vectors. */
 function scratch(): Scratch | null {
   if (scratchState === undefined) {
-    scratchState = typeof WebAssembly === "object" && WebAssembly.validate(wasmProbes.vectors) ? new Scratch() : null;
+    scratchState = typeof WebAssembly === "object" && WebAssembly.validate(wasmProbe("vectors")) ? new Scratch() : null;
   }
   return scratchState;
 }

@@ -9,8 +9,8 @@ import { context, type Node } from "../core/trace.ts";
 import type { Device } from "../device/device.ts";
 import { Tracing } from "./tracing.ts";
 
-/** The seed, mixed to 32 bits, and the draws since. */
-let state = { seed: freshSeed(), count: 0 };
+/** The seed, mixed to 32 bits, and the draws since; null until one is needed: asking Node for a seed loads 10 ms of code. */
+let state: { readonly seed: number; count: number } | null = null;
 
 function freshSeed(): number {
   return crypto.getRandomValues(new Uint32Array(1))[0]!;
@@ -31,7 +31,7 @@ function mix(word: number): number {
  */
 export function seed(value: number | bigint | null): void {
   if (value === null) {
-    state = { seed: freshSeed(), count: 0 };
+    state = null;
     return;
   }
   const whole = typeof value === "bigint" || Number.isSafeInteger(value);
@@ -54,6 +54,7 @@ export function nextKey(device: Device): readonly [Node, Node] {
     const trace = context.traces[i]!;
     if (trace instanceof Tracing && trace.kind !== "pullback") return trace.nextKey(device);
   }
+  state ??= { seed: freshSeed(), count: 0 };
   const count = state.count++;
   return [scalar(state.seed, "uint32", device), scalar(count >>> 0, "uint32", device)];
 }
