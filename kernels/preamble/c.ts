@@ -114,6 +114,24 @@ function division(t: "f32" | "f64"): Record<string, string> {
   };
 }
 
+/**
+ * The larger and the smaller of floats, by two selections: GCC keeps what it knows of a NaN in booleans that stop it from vectorising
+ * where one condition says it all and several follow one another (clip of a million float32: 2.2 ms instead of 0.06).
+ */
+function extremes(t: "f32" | "f64"): Record<string, string> {
+  const text = (name: string, wins: string, nan: "a" | "b") =>
+    `INLINE ${t} ${name}_${t}(${t} a, ${t} b) {
+  const ${t} m = a ${wins} b ? a : b;
+  return ${nan} != ${nan} ? a : m;
+}`;
+  return {
+    [`max_${t}`]: text("max", ">", "a"),
+    [`min_${t}`]: text("min", "<", "a"),
+    [`fmax_${t}`]: text("fmax", ">", "b"),
+    [`fmin_${t}`]: text("fmin", "<", "b"),
+  };
+}
+
 /** Truncation to signed integers. */
 function truncation(t: "f32" | "f64"): Record<string, string> {
   // The doubles between -2^31 - 1 and -2^31 truncate to -2^31; no float lies there.
@@ -174,6 +192,8 @@ export const cPieces: Readonly<Record<string, string>> = {
   ...integerPieces,
   ...division("f32"),
   ...division("f64"),
+  ...extremes("f32"),
+  ...extremes("f64"),
   nextafter_bits:
     // Through the bits of the magnitude; `inf` are those of infinity.
     `INLINE u16 nextafter_bits(u16 a, u16 b, u16 inf) {
