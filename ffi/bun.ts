@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { createRequire } from "node:module";
 import process from "node:process";
 import { MissingSymbolError } from "./errors.ts";
@@ -41,6 +42,10 @@ class BunAdapter implements Adapter {
 
   constructor(version: string) {
     this.version = version;
+  }
+
+  allocate(byteLength: number): ArrayBuffer {
+    return Buffer.allocUnsafeSlow(byteLength).buffer;
   }
 
   available(): Availability {

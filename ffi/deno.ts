@@ -61,6 +61,10 @@ class DenoAdapter implements Adapter {
     this.version = deno.version.deno;
   }
 
+  allocate(byteLength: number): ArrayBuffer {
+    return new ArrayBuffer(byteLength);
+  }
+
   available(): Availability {
     if (this.permission("ffi")) return { ok: true };
     return { ok: false, reason: "Deno runs without the permission to call native code: run with --allow-ffi" };

@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { createRequire } from "node:module";
 import process from "node:process";
 import { MissingSymbolError } from "./errors.ts";
@@ -57,6 +58,10 @@ class NodeAdapter implements Adapter {
   readonly offThread = true;
   readonly version = process.versions.node;
   #koffi: Koffi | undefined;
+
+  allocate(byteLength: number): ArrayBuffer {
+    return Buffer.allocUnsafeSlow(byteLength).buffer;
+  }
 
   available(): Availability {
     try {
