@@ -46,6 +46,10 @@ class BunAdapter implements Adapter {
     this.version = version;
   }
 
+  allocate(byteLength: number): ArrayBuffer {
+    return system.buffer.Buffer.allocUnsafeSlow(byteLength).buffer;
+  }
+
   available(): Availability {
     try {
       this.#open();

@@ -154,6 +154,10 @@ class DenoAdapter implements Adapter {
     this.architecture = NAMES[arch] ?? arch;
   }
 
+  allocate(byteLength: number): ArrayBuffer {
+    return new ArrayBuffer(byteLength);
+  }
+
   available(): Availability {
     if (this.permission("ffi")) return { ok: true };
     return { ok: false, reason: "Deno runs without the permission to call native code: run with --allow-ffi" };

@@ -61,6 +61,10 @@ class NodeAdapter implements Adapter {
   readonly version = system.process.versions.node;
   #koffi: Koffi | undefined;
 
+  allocate(byteLength: number): ArrayBuffer {
+    return system.buffer.Buffer.allocUnsafeSlow(byteLength).buffer;
+  }
+
   available(): Availability {
     try {
       this.#open();

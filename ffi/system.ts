@@ -1,5 +1,6 @@
 /** Node's modules that are used, by name without `node:`. */
 interface Builtins {
+  readonly buffer: typeof import("node:buffer");
   readonly child_process: typeof import("node:child_process");
   readonly fs: typeof import("node:fs");
   readonly module: typeof import("node:module");
@@ -11,6 +12,10 @@ interface Builtins {
 }
 
 class System implements Builtins {
+  get buffer(): Builtins["buffer"] {
+    return this.#load("buffer");
+  }
+
   get child_process(): Builtins["child_process"] {
     return this.#load("child_process");
   }

@@ -148,6 +148,11 @@ export interface Adapter {
   readonly offThread: boolean;
   /** Collects garbage at once; absent where the runtime does not offer that. */
   collect?(): void;
+  /**
+   * Memory with any content, where the runtime need not clear it.
+   * @throws RangeError where there is none
+   */
+  allocate(byteLength: number): ArrayBuffer;
   available(): Availability;
   permission(kind: PermissionKind, target?: string): boolean;
   env(name: string): string | undefined;

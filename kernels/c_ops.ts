@@ -92,12 +92,9 @@ const compare = (op: string): OpText => {
   const text: OpText = (_, a, b) => `(${a} ${op} ${b})`;
   return by({ float: text, int: text, bool: text });
 };
-const extreme = (wins: string, bool: string, nan: 0 | 1): OpText =>
+const extreme = (name: string, wins: string, bool: string): OpText =>
   by({
-    float: (_, a, b) =>
-      nan === 0
-        ? `(${a} ${wins} ${b} || ${a} != ${a} ? ${a} : ${b})`
-        : `(${a} ${wins} ${b} || ${b} != ${b} ? ${a} : ${b})`,
+    float: (e, a, b) => `${name}_${cType(e.dtype)}(${a}, ${b})`,
     int: (_, a, b) => `(${a} ${wins} ${b} ? ${a} : ${b})`,
     bool: (_, a, b) => `(${a} ${bool} ${b})`,
   });
@@ -194,10 +191,10 @@ export const cOps = {
       return `${t}_value(nextafter_bits(${t}_bits(${a}), ${t}_bits(${b}), ${inf}))`;
     },
   }),
-  max: extreme(">", "|", 0),
-  min: extreme("<", "&", 0),
-  fmax: extreme(">", "|", 1),
-  fmin: extreme("<", "&", 1),
+  max: extreme("max", ">", "|"),
+  min: extreme("min", "<", "&"),
+  fmax: extreme("fmax", ">", "|"),
+  fmin: extreme("fmin", "<", "&"),
   and: bitwise("&"),
   or: bitwise("|"),
   xor: bitwise("^"),

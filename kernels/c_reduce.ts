@@ -10,8 +10,11 @@ import type { Monoid, MonoidName } from "./kernel.ts";
 import { isPlainSum } from "./monoid.ts";
 import { bare, type Point, strideText } from "./render.ts";
 
-/** Running values side by side: a multiple of every vector. */
+/** Running values side by side: a multiple of every vector, and several of them, as each waits for what was stored before. */
 const lanes = 64;
+const lanesOf = (m: Monoid): number => m.dtypes.every((d) => d === "bool" || /int(8|16)$/.test(d)) ? 4 * lanes : lanes;
+/** How often a lane of 32 bits can take a value of at most 16. */
+const shortSum = 32768;
 /** Elements of a sum whose lanes are added before the next are. */
 const sumBlock = 1024;
 /** Elements in which a search first looks whether there is anything better. */
@@ -121,7 +124,8 @@ export class CReduce extends CText {
       return out.close();
     }
     const search = (m.name === "argmax" || m.name === "argmin") && m.dtypes.length === 2;
-    const span = cascade ? sumBlock : search ? searchBlock : 0;
+    const short = this.#short(m);
+    const span = cascade ? sumBlock : search ? searchBlock : short !== null ? lanes * shortSum : 0;
     if (span) {
       out.open(`for (i64 block = ${from}; block < ${to}; block += ${span}) {`);
       out.line(`const ix low = (ix)block, high = (ix)(block + ${span} < ${to} ? block + ${span} : ${to});`);
@@ -133,11 +137,16 @@ export class CReduce extends CText {
       this.#search(m, acc);
       return out.close();
     }
-    out.line(`const ix width = high - low < ${lanes} ? high - low : ${lanes};`);
-    this.arrays(m, "lane", lanes);
+    if (short !== null) {
+      this.#shortSum(short, acc[0]!);
+      return out.close();
+    }
+    const side = lanesOf(m);
+    out.line(`const ix width = high - low < ${side} ? high - low : ${side};`);
+    this.arrays(m, "lane", side);
     this.fill(m, "lane", "width");
-    out.open(`for (ix i = low; i < high; i += ${lanes}) {`);
-    out.line(`const ix count = high - i < ${lanes} ? high - i : ${lanes};`);
+    out.open(`for (ix i = low; i < high; i += ${side}) {`);
+    out.line(`const ix count = high - i < ${side} ? high - i : ${side};`);
     const point = this.point(last, "(i + l)");
     this.vectors("for (ix l = 0; l < count; l++) {", point, () => this.feed(m, point, this.elements(m, "lane", "l")));
     out.close();
@@ -164,6 +173,27 @@ export class CReduce extends CText {
     }
     out.close();
     out.close();
+  }
+
+  /** What a sum of 64 bits is of, where that has at most 16. */
+  #short(m: Monoid): Expr | null {
+    const [e] = this.k.body;
+    if (m.name !== "sum" || m.dtypes.length !== 1 || !/int64$/.test(m.dtypes[0]!) || e!.op !== "cast") return null;
+    return /^(bool|u?int(8|16))$/.test(e!.src[0]!.dtype) ? e!.src[0]! : null;
+  }
+
+  /** Adds a block in lanes of 32 bits. */
+  #shortSum(e: Expr, acc: string): void {
+    const { out } = this, point = this.point(this.k.rank - 1, "(i + l)");
+    out.line(`i32 lane[${lanes}] = {0};`);
+    out.open(`for (ix i = low; i < high; i += ${lanes}) {`);
+    out.line(`const ix count = high - i < ${lanes} ? high - i : ${lanes};`);
+    this.vectors("for (ix l = 0; l < count; l++) {", point, () => {
+      const [text] = this.emit.emit([e], point);
+      out.line(`lane[l] += (i32)${text};`);
+    });
+    out.close();
+    out.line(`for (ix l = 0; l < ${lanes}; l++) ${acc} += lane[l];`);
   }
 
   /** Finds the extreme of a block, and then, if it could be that of all, where it is: positions cost more than values. */

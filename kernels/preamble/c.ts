@@ -69,24 +69,45 @@ ${signed ? "  if (b < 0) return (a == 1) ? 1 : (a == -1) ? ((b & 1) ? -1 : 1) : 
     };
   });
 
-/** Division of 64-bit integers. */
+/**
+ * Division of 64-bit integers. Where vectors of them become doubles, quotients of signed ones are estimated by these twice: the second
+ * estimate, of what the first left over, is less than 2^11 and off by at most one.
+ */
 function wideDivision(t: string, signed: boolean, u: string): Record<string, string> {
+  const either = (estimated: string, plain: string): string =>
+    signed ? `#ifdef __AVX512DQ__\n${estimated}\n#else\n${plain}\n#endif` : plain;
   return {
-    [`floordiv_${t}`]: signed
-      ? `INLINE ${t} floordiv_${t}(${t} a, ${t} b) {
+    [`floordiv_${t}`]: either(
+      `/* For a divisor other than -1, 0 and 1. */
+INLINE i64 quotient_i64(i64 a, i64 b) {
+  const i64 q = (i64)((f64)a / (f64)b), r = (i64)((u64)a - (u64)q * (u64)b);
+  const i64 s = (i64)((f64)r / (f64)b), t = (i64)((u64)r - (u64)s * (u64)b);
+  const i64 under = ((t ^ b) < 0) & (t != 0), rest = under ? t + b : t;
+  return q + s - under + (b < 0 ? rest <= b : rest >= b);
+}
+INLINE i64 floordiv_i64(i64 a, i64 b) {
+  const i64 q = quotient_i64(a, (u64)(b + 1) < 3 ? 2 : b);
+  return b == 1 ? a : b == -1 ? (i64)(0 - (u64)a) : b == 0 ? 0 : q;
+}`,
+      signed
+        ? `INLINE ${t} floordiv_${t}(${t} a, ${t} b) {
   if (b == 0) return 0;
   if (b == -1) return (${t})(0 - (${u})a);
   const ${t} q = (${t})(a / b);
   return (${t})(q - ((a % b != 0) & ((a < 0) != (b < 0))));
 }`
-      : `INLINE ${t} floordiv_${t}(${t} a, ${t} b) { return b == 0 ? 0 : (${t})(a / b); }`,
-    [`mod_${t}`]: signed
-      ? `INLINE ${t} mod_${t}(${t} a, ${t} b) {
+        : `INLINE ${t} floordiv_${t}(${t} a, ${t} b) { return b == 0 ? 0 : (${t})(a / b); }`,
+    ),
+    [`mod_${t}`]: either(
+      `INLINE i64 mod_i64(i64 a, i64 b) { return b == 0 ? 0 : (i64)((u64)a - (u64)floordiv_i64(a, b) * (u64)b); }`,
+      signed
+        ? `INLINE ${t} mod_${t}(${t} a, ${t} b) {
   if (b == 0 || b == -1) return 0;
   const ${t} r = (${t})(a % b);
   return (${t})(r != 0 && (r < 0) != (b < 0) ? r + b : r);
 }`
-      : `INLINE ${t} mod_${t}(${t} a, ${t} b) { return b == 0 ? 0 : (${t})(a % b); }`,
+        : `INLINE ${t} mod_${t}(${t} a, ${t} b) { return b == 0 ? 0 : (${t})(a % b); }`,
+    ),
     [`fmod_${t}`]: `INLINE ${t} fmod_${t}(${t} a, ${t} b) { return b == 0${
       signed ? " || b == -1" : ""
     } ? 0 : (${t})(a % b); }`,
@@ -112,6 +133,24 @@ function division(t: "f32" | "f64"): Record<string, string> {
   if (m == 0) return __builtin_copysign${s}(0, b);
   return (b < 0) != (m < 0) ? m + b : m;
 }`,
+  };
+}
+
+/**
+ * The larger and the smaller of floats, by two selections: GCC keeps what it knows of a NaN in booleans that stop it from vectorising
+ * where one condition says it all and several follow one another (clip of a million float32: 2.2 ms instead of 0.06).
+ */
+function extremes(t: "f32" | "f64"): Record<string, string> {
+  const text = (name: string, wins: string, nan: "a" | "b") =>
+    `INLINE ${t} ${name}_${t}(${t} a, ${t} b) {
+  const ${t} m = a ${wins} b ? a : b;
+  return ${nan} != ${nan} ? a : m;
+}`;
+  return {
+    [`max_${t}`]: text("max", ">", "a"),
+    [`min_${t}`]: text("min", "<", "a"),
+    [`fmax_${t}`]: text("fmax", ">", "b"),
+    [`fmin_${t}`]: text("fmin", "<", "b"),
   };
 }
 
@@ -176,6 +215,8 @@ function allPieces(): Readonly<Record<string, string>> {
     ...integerPieces(),
     ...division("f32"),
     ...division("f64"),
+    ...extremes("f32"),
+    ...extremes("f64"),
     nextafter_bits:
       // Through the bits of the magnitude; `inf` are those of infinity.
       `INLINE u16 nextafter_bits(u16 a, u16 b, u16 inf) {

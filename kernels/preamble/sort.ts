@@ -54,12 +54,12 @@ export function cSort(dtype: DType, positions: boolean): string {
   };
   const parts = [
     `/* ${positions ? "argsort" : "sort"} of ${dtype} */`,
-    ...(vectors === null ? [] : ["#ifdef __AVX512F__", "#include <immintrin.h>", "#endif"]),
+    ...(vectors === null ? [] : ["#ifdef __AVX2__", "#include <immintrin.h>", "#endif"]),
     cTypes + keyText(dtype),
     `typedef u${itemWidth} item;\ntypedef ${positions ? "i64" : "key"} result;\n#define MOST ${sortThreads}\n`,
     rowType(kind),
     radixSort(itemWidth, exponents[dtype] ?? 1),
-    ...(vectors === null ? [scalarDivision] : ["#ifdef __AVX512F__", vectors + "#else", scalarDivision + "#endif\n"]),
+    ...(vectors === null ? [scalarDivision] : ["#ifdef __AVX2__", vectors + "#else", scalarDivision + "#endif\n"]),
     sortItems(vectors !== null),
     ...(kind.wide ? [ranging, telling] : []),
     itemText(kind),
@@ -97,11 +97,11 @@ const rowType = ({ wide, special }: Kind): string =>
 
 /** Without vectors. */
 const scalarDivision = `/* Moves what is less than the pivot to the front; all keep their order. Gives their number. */
-static i64 divide(item *a, item *b, i64 n, item pivot, int not_more) {
+static i64 divide(item *a, item *b, i64 n, item pivot) {
   i64 low = 0, high = 0;
   for (i64 i = 0; i < n; i++) {
     const item v = a[i];
-    const int less = not_more ? v <= pivot : v < pivot;
+    const int less = v < pivot;
     a[low] = v;
     b[high] = v;
     low += less;
@@ -125,7 +125,7 @@ static void sort_items(item *a, item *b, i64 n, int from) {
   if (in_order(a, 0, n)) return;
 ${
     vectors
-      ? `#ifdef __AVX512F__
+      ? `#ifdef __AVX2__
   (void)from;
   quick_sort(a, b, n, 8 + 2 * (64 - __builtin_clzll((u64)n | 1)));
 #else
@@ -216,8 +216,21 @@ const restoring = `static void restore(const Row *row) {
 }
 `;
 
-/** Leading bits of values whose common ones are left out, and what they leave out. */
-const ranging = `static void find_range(Row *row, int threads) {
+/** Leading bits of values whose common ones are left out, and what they leave out; values that are in order need neither. */
+const ranging = `static int is_ordered(const Row *row) {
+  const i64 n = row->n, sx = row->sx, block = 256;
+  const key *const x = row->x;
+  for (i64 from = 1; from < n; from += block) {
+    const i64 to = from + block < n ? from + block : n;
+    int less = 0;
+#pragma omp simd reduction(| : less)
+    for (i64 i = from; i < to; i++) less |= to_key(x[i * sx]) < to_key(x[(i - 1) * sx]);
+    if (less) return 0;
+  }
+  return 1;
+}
+
+static void find_range(Row *row, int threads) {
   key least = ~(key)0, most = 0;
 #pragma omp parallel for simd reduction(min : least) reduction(max : most) num_threads(threads) if (threads > 1)
   for (i64 i = 0; i < row->n; i++) {
@@ -290,7 +303,7 @@ static void deal(item *a, item *b, i64 n, const item *borders, int parts, i64 *s
     return;
   }
   const int half = parts / 2;
-  const i64 low = divide(a, b, n, borders[half - 1], 0);
+  const i64 low = divide(a, b, n, borders[half - 1]);
   deal(a, b, low, borders, half, sizes);
   deal(a + low, b + low, n - low, borders + half, parts - half, sizes + half);
 }
@@ -373,7 +386,16 @@ function rowsText({ wide, special, counted }: Kind): string {
 `;
   return `static void sort_row(Row *row, i64 stride, int threads) {
   (void)stride;
-${count}${wide ? "  find_range(row, threads);\n" : ""}  if (threads > 1) sort_shared(row, threads);
+${count}${
+    wide
+      ? `  if (is_ordered(row)) {
+    for (i64 i = 0; i < row->n; i++) row->y[i * row->sy] = i;
+    return;
+  }
+  find_range(row, threads);
+`
+      : ""
+  }  if (threads > 1) sort_shared(row, threads);
   else {
     load_items(row, 0, row->n);
     sort_part(row, row->a, row->b, 0, row->n);

@@ -335,13 +335,13 @@ export class Arena {
 
   #arrayBuffer(byteLength: number, asked: number): ArrayBuffer {
     try {
-      return new ArrayBuffer(byteLength);
+      return runtime.allocate(byteLength);
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
     }
     this.trim();
     try {
-      return new ArrayBuffer(byteLength);
+      return runtime.allocate(byteLength);
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
       const { live, count } = this.stats();

@@ -11,8 +11,17 @@ import { allAxes } from "./moves.ts";
 /** Fewer indices than this are looked through on the host. */
 const few = 256;
 
+/** The extremes of index arrays that were looked through: values never change, and indices are often used again. */
+const known = new WeakMap<Node, readonly [bigint, bigint]>();
+
 /** The least and greatest element of an int64 node that is not empty. */
-function extremes(indices: Node): [bigint, bigint] {
+function extremes(indices: Node): readonly [bigint, bigint] {
+  let found = known.get(indices);
+  if (found === undefined) known.set(indices, found = findExtremes(indices));
+  return found;
+}
+
+function findExtremes(indices: Node): readonly [bigint, bigint] {
   if (indices.size > few) {
     const low = ops.min(indices, allAxes(indices)), high = ops.max(indices, allAxes(indices));
     const both = ops.concatenate([ops.reshape(low, [1]), ops.reshape(high, [1])], 0);

@@ -46,33 +46,56 @@ function positions(name: string, x: Node): Float64Array {
       `${name}: the result's shape depends on the values of a traced array; use tnp.where with three arguments, or call it outside`,
     );
   }
-  const mask = readBytes(truthy(x));
+  const mask = readBytes(truthy(x)), words = new Uint32Array(mask.buffer, 0, mask.length >> 2);
+  // Four truth values at a time: their sum ends up in the top byte.
   let count = 0;
-  for (const m of mask) count += m;
+  for (let w = 0; w < words.length; w++) count += Math.imul(words[w]!, 0x01010101) >>> 24;
+  for (let i = words.length * 4; i < mask.length; i++) count += mask[i]!;
   const found = new Float64Array(count);
-  for (let i = 0, n = 0; i < mask.length; i++) if (mask[i] !== 0) found[n++] = i;
+  let n = 0;
+  for (let w = 0; w < words.length; w++) {
+    if (words[w] === 0) continue;
+    // Without branches, as masks are hard to guess: what is not true is written over, and nothing is written past the end.
+    for (let i = 4 * w; i < 4 * w + 4; i++) {
+      found[n] = i;
+      n += mask[i]!;
+    }
+  }
+  for (let i = words.length * 4; i < mask.length; i++) if (mask[i] !== 0) found[n++] = i;
   return found;
 }
 
-function int64(values: BigInt64Array<ArrayBuffer>, shape: readonly number[], like: Node): Node {
-  return fromBytes(new Uint8Array(values.buffer), shape, "int64", like.device);
+/** Takes the position along the last of the axes off rising positions, which become those along the axes before it. */
+function splitLast(found: Float64Array, length: number): Float64Array {
+  const last = new Float64Array(found.length);
+  for (let i = 0, row = 0, start = 0; i < found.length; i++) {
+    const at = found[i]!;
+    if (at - start >= length) {
+      row = Math.floor(at / length);
+      start = row * length;
+    }
+    last[i] = at - start;
+    found[i] = row;
+  }
+  return last;
+}
+
+function int64(values: Float64Array, shape: readonly number[], like: Node): Node {
+  const words = new Uint32Array(new ArrayBuffer(8 * values.length));
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]!;
+    words[2 * i] = value;
+    words[2 * i + 1] = value / 2 ** 32;
+  }
+  return fromBytes(new Uint8Array(words.buffer), shape, "int64", like.device);
 }
 
 /** The positions of what is not zero: one int64 node an axis. */
 export function nonzeroNodes(name: string, x: Node): Node[] {
-  const found = positions(name, x);
-  let inner = 1;
-  const strides = x.shape.map(() => 1);
-  for (let d = x.shape.length - 1; d >= 0; d--) {
-    strides[d] = inner;
-    inner *= x.shape[d]!;
-  }
-  return x.shape.map((length, d) => {
-    const values = new BigInt64Array(new ArrayBuffer(8 * found.length));
-    const stride = strides[d]!;
-    for (let i = 0; i < found.length; i++) values[i] = BigInt(Math.floor(found[i]! / stride) % length);
-    return int64(values, [found.length], x);
-  });
+  const found = positions(name, x), nodes: Node[] = [];
+  for (let d = x.shape.length - 1; d > 0; d--) nodes.push(int64(splitLast(found, x.shape[d]!), [found.length], x));
+  if (x.shape.length > 0) nodes.push(int64(found, [found.length], x));
+  return nodes.reverse();
 }
 
 /**
@@ -130,7 +153,7 @@ export function argwhere(a: ArrayLike): NDArray<"int64"> {
   const x = toNodeOf("argwhere", a);
   if (x.shape.length === 0) {
     const count = positions("argwhere", x).length;
-    return wrap<"int64">(int64(new BigInt64Array(new ArrayBuffer(0)), [count, 0], x));
+    return wrap<"int64">(int64(new Float64Array(0), [count, 0], x));
   }
   const columns = nonzeroNodes("argwhere", x).map((i) => ops.expand(i, [1]));
   return wrap<"int64">(ops.concatenate(columns, 1));
