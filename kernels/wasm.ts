@@ -1,59 +1,57 @@
 /**
  * The WebAssembly dialect: kernels as modules of 128-bit vector code over blocks of points.
  *
- * A module knows nothing of strides: whoever runs it lays blocks of each operand side by side in one small shared memory, calls `run`, and takes
- * the blocks of the outputs away. So arrays stay where they are, and one module serves all layouts.
+ * A module knows nothing of strides: whoever runs it tells where the points of each array lie in a row in the engine's memory. Arrays that do not
+ * lie there so are copied to blocks at the memory's beginning and back. So one module serves all layouts.
  * @module
  */
-import { dtypes, type ScalarType } from "../src/base/dtype.ts";
+import { dtypes } from "../src/base/dtype.ts";
 import type { Expr, LoadArg } from "./expr.ts";
 import type { Kernel, MonoidName } from "./kernel.ts";
 import { accExprs, isPlainSum } from "./monoid.ts";
 import { simplify } from "./simplify.ts";
 import { control, ModuleWriter, type WasmType } from "./wasm_binary.ts";
 import { castVec } from "./wasm_cast.ts";
-import { BodyWriter, Graph, type Value } from "./wasm_graph.ts";
+import { BodyWriter, Graph, size, type Value } from "./wasm_graph.ts";
+import {
+  blockBase,
+  stateBase,
+  stateEnd,
+  type WasmModule,
+  wasmScratch,
+  type WasmSlot,
+  wasmStride,
+  wasmTable,
+} from "./wasm_layout.ts";
 import { Inexpressible, Vectors } from "./wasm_ops.ts";
 import type { WasmFeatures } from "./wasm_probe.ts";
 import { addCallees, calleeCost, imports } from "./wasm_scalar.ts";
-import { formOf, loadVec, maskOf, partsOf, scalarVec, storedVec, type Vec, type VecForm, zip } from "./wasm_vec.ts";
+import {
+  formOf,
+  loadVec,
+  maskOf,
+  partsOf,
+  permuted,
+  scalarVec,
+  storedVec,
+  type Vec,
+  type VecForm,
+  zeros,
+  zip,
+} from "./wasm_vec.ts";
 
-/** Bytes of the memory that all modules share. */
-export const wasmMemory = 256 << 10;
-/** Where the running values of a long reduction are kept between calls, and where blocks begin. */
-const stateBase = 1024, blockBase = 4096;
 /** Points a block has at most: enough that the engine's own copies are quick, few enough that blocks stay in the second cache. */
 const mostPoints = 8192;
 /** Points whose sum is added up plainly before it is added to a total with its rounding error. */
 const chunk = 256;
-/** Vectors a step of a loop takes, if its body is short: of maps, and of rows that are reduced to one number. */
-const unroll = { map: 2, rows: 4 } as const;
-/** Bodies of more values than this are not unrolled; of more bytes than the other, not compiled. */
-const longBody = 24, mostBytes = 64 << 10;
-
-/** A block of an operand: its points, or those of the kept loops only. A virtual operand's are int32 offsets. */
-export interface WasmSlot {
-  readonly operand: number;
-  readonly kept: boolean;
-  readonly base: number;
-  /** Bytes a point takes. */
-  readonly bytes: number;
-}
-
-/** A kernel as a module. */
-export interface WasmModule {
-  readonly bytes: Uint8Array<ArrayBuffer>;
-  /**
-   * What `run(rows, length, flags)` goes over: `map`: `length` points; `rows`: `rows` times `length` points, each reduced to one;
-   * `columns`: the same, reduced to `length`. Flags: 1 begins the reduction, 2 ends it.
-   */
-  readonly mode: "map" | "rows" | "columns";
-  readonly points: number;
-  readonly slots: readonly WasmSlot[];
-  readonly outputs: readonly { readonly base: number; readonly bytes: number }[];
-  /** Nanoseconds a point takes, roughly, with the copies. */
-  readonly cost: number;
-}
+/** Vectors a step of a loop takes, if its body is short: of maps, of rows that are reduced to one number, of columns and their rows. */
+const unroll = { map: 2, rows: 4, columns: 2, columnRows: 4 } as const;
+/** Vectors of float32 that are added up in pairs before they are added in float64. */
+const together = 4;
+/** Bodies of more values than this are not unrolled, those of columns of more than the second; of more bytes than the last, not compiled. */
+const longBody = 24, longColumn = 8, mostBytes = 64 << 10;
+/** Steps of a map that are taken with guards where one found something. */
+const detour = 16;
 
 /** What modules import besides the memory. */
 export const wasmImports: Readonly<Record<string, (x: number, y: number) => number>> = imports;
@@ -78,12 +76,12 @@ export function compileWasm(kernel: Kernel, features: WasmFeatures = { fused: fa
   }
 }
 
-/** What is stored of one output: its block, and vectors of which the first `each` bytes count. */
-interface OutputValues {
-  readonly base: number;
+/** A vector that is stored, or the first bytes of it. */
+interface Store {
+  readonly address: Value;
+  readonly at: number;
+  readonly value: Value;
   readonly bytes: number;
-  readonly values: readonly Value[];
-  readonly each: 4 | 8 | 16;
 }
 
 /** Running values of a reduction: their vectors, and locals that hold them. */
@@ -104,13 +102,20 @@ class WasmText {
   readonly #outputs: { base: number; bytes: number }[] = [];
   readonly #points: number;
   readonly #g: Graph;
-  /** Forms of the running values, and where the columns' lie between calls. */
+  /** Forms of what comes in and of the running values, and where the columns' lie between calls. */
+  readonly #inner: readonly VecForm[];
   readonly #forms: readonly VecForm[];
   readonly #columns: number[] = [];
   readonly #plainSum: boolean;
-  /** Sums of float64 whose rounding errors are added up too. */
+  /** Sums of float64 whose rounding errors are added up too, and sums of float32, which run in float64. */
   readonly #exact: boolean;
+  readonly #wide: boolean;
   readonly #w = new BodyWriter(parameters);
+  readonly #module = new ModuleWriter();
+  /** Indices of the functions that the graph calls, once they were added. */
+  #callees: readonly number[] | null = null;
+  /** Points a map takes at once. */
+  #step = 4;
 
   constructor(k: Kernel, { fused }: WasmFeatures) {
     this.#k = k;
@@ -124,7 +129,9 @@ class WasmText {
     this.#mode = k.kind === "map" ? "map" : k.inner === "kept" ? "columns" : "rows";
     this.#plainSum = m !== null && isPlainSum(m);
     this.#exact = this.#plainSum && m!.dtypes.every((d) => d === "float64");
-    this.#forms = m === null ? [] : m.dtypes.map((d) => this.#plainSum && d === "float32" ? "f64" : formOf(d));
+    this.#wide = this.#plainSum && m!.dtypes.every((d) => d === "float32");
+    this.#inner = m === null ? [] : m.dtypes.map(formOf);
+    this.#forms = this.#wide ? this.#inner.map(() => "f64") : this.#inner;
     this.#points = this.#layout();
   }
 
@@ -152,9 +159,11 @@ class WasmText {
     const columns = this.#mode === "columns" ? this.#forms.map((f) => 4 * partsOf(f)) : [];
     const sizes = [...wanted.map((s) => s.bytes), ...outputs, ...columns];
     // Blocks begin a line apart from where the one before would put them, so that they do not compete for the same sets of the cache.
-    const gap = 192, room = wasmMemory - blockBase - gap * sizes.length;
+    const gap = 192, room = wasmScratch - blockBase - gap * sizes.length;
     const points = Math.min(mostPoints, Math.floor(room / sizes.reduce((a, b) => a + b, 0)) & -64);
-    if (!(points >= 256)) throw new Inexpressible(`${sizes.length} arrays`);
+    if (sizes.length > (blockBase - wasmTable) / 4 || !(points >= 256)) {
+      throw new Inexpressible(`${sizes.length} arrays`);
+    }
     let at = blockBase;
     const place = (bytes: number) => {
       const base = at;
@@ -172,21 +181,23 @@ class WasmText {
     else if (this.#mode === "rows") this.#rows();
     else this.#reduceColumns();
     if (this.#w.bytes.length > mostBytes) throw new Inexpressible(`a body of ${this.#w.bytes.length} bytes`);
-    const module = new ModuleWriter();
-    this.#w.link(addCallees(module, this.#g.callees));
+    const module = this.#module;
+    this.#w.link(this.#callees ?? addCallees(module, this.#g.callees));
     module.add({ parameters: ["i32", "i32", "i32"], results: [] }, this.#w.locals, this.#w.bytes);
     return {
       bytes: module.bytes(),
       mode: this.#mode,
       points: this.#points,
+      step: this.#step,
       slots: this.#slots,
       outputs: this.#outputs,
-      cost: this.#cost(),
+      ...this.#cost(),
     };
   }
 
-  #cost(): number {
+  #cost(): { readonly cost: number; readonly copies: number } {
     const arrays = [...this.#slots.filter((s) => !s.kept), ...(this.#mode === "map" ? this.#outputs : [])];
+    const bytes = arrays.reduce((sum, a) => sum + a.bytes, 0);
     const seen = new Set<Value>();
     const visit = (v: Value): number => {
       if (seen.has(v) || v.level === 0) return 0;
@@ -197,7 +208,7 @@ class WasmText {
     const i = this.#i();
     const vectors = this.#vectors(i, 0);
     const ops = this.#body.flatMap((e) => [...vectors.of(e).parts]).reduce((sum, v) => sum + visit(v), 0);
-    return 0.2 + arrays.reduce((sum, a) => sum + a.bytes, 0) * 0.05 + ops / 4;
+    return { cost: 0.05 + bytes * 0.01 + ops / 4, copies: 0.15 + bytes * 0.04 };
   }
 
   // Values
@@ -216,9 +227,19 @@ class WasmText {
     return this.#g.op("i32.add", [a, b]);
   }
 
-  /** The byte address of point `i` in a block that takes `bytes` a point. */
-  #address(i: Value, bytes: number): Value {
+  /** Bytes before point `i` where each takes `bytes`. */
+  #bytes(i: Value, bytes: number): Value {
     return bytes === 1 ? i : this.#g.op("i32.shl", [i, this.#g.i32(Math.log2(bytes))]);
+  }
+
+  /** The address of the first point of a slot or, after them, an output. */
+  #base(array: number): Value {
+    return this.#g.load("i32.load", this.#g.i32(0), wasmTable + 4 * array);
+  }
+
+  /** The address of point `i` of an array. */
+  #address(base: Value, i: Value, bytes: number): Value {
+    return this.#add(base, this.#bytes(i, bytes));
   }
 
   /** Expressions at four points from `i + step` on. */
@@ -238,8 +259,9 @@ class WasmText {
         case "iota":
         case "load": {
           const operand = e.op === "iota" ? Number(e.arg) : (e.arg as LoadArg).operand, o = this.#k.operands[operand]!;
-          const { base, bytes } = this.#slots.find((s) => s.operand === operand && s.kept === kept)!;
-          const address = this.#address(i, bytes), at = base + step * bytes;
+          const slot = this.#slots.findIndex((s) => s.operand === operand && s.kept === kept);
+          const { bytes } = this.#slots[slot]!;
+          const address = this.#address(this.#base(slot), i, bytes), at = step * bytes;
           if (e.op === "iota") return castVec(g, loadVec(g, "int32", 1, 0, address, at), "int32", e.dtype);
           return loadVec(g, o.dtype, o.components, (e.arg as LoadArg).component, address, at);
         }
@@ -271,48 +293,72 @@ class WasmText {
     return this.#g.op("i32.lt_s", [a, b]);
   }
 
-  /** What is stored of the outputs, in order. */
-  #stored(exprs: readonly Expr[], vectors: Vectors): OutputValues[] {
-    let at = 0;
-    return this.#k.outputs.map((o, j) => {
-      const components = exprs.slice(at, at += o.components).map((e) =>
+  /** What is stored of the outputs at four points from `i + step` on, or at `i` only. */
+  #stores(exprs: readonly Expr[], vectors: Vectors, i: Value, step: number, single = false): Store[] {
+    let next = 0;
+    return this.#k.outputs.flatMap((o, j) => {
+      const components = exprs.slice(next, next += o.components).map((e) =>
         castVec(this.#g, vectors.of(e), e.dtype, o.dtype)
       );
-      const { values, bytes } = storedVec(this.#g, o.dtype, components);
-      return { ...this.#outputs[j]!, values, each: bytes };
+      const { values, bytes: each } = storedVec(this.#g, o.dtype, components), { bytes } = this.#outputs[j]!;
+      const address = this.#address(this.#base(this.#slots.length + j), i, bytes);
+      if (single) return [{ address, at: 0, value: values[0]!, bytes }];
+      return values.map((value, part) => ({ address, at: step * bytes + 16 * part, value, bytes: each }));
     });
-  }
-
-  /** Stores four points at `i + step`. */
-  #store(stored: readonly OutputValues[], i: Value, step: number): void {
-    const w = this.#w;
-    for (const { base, bytes, values, each } of stored) {
-      values.forEach((v, part) => {
-        const at = base + step * bytes + 16 * part;
-        w.push(this.#address(i, bytes), v);
-        w.emit(each === 16 ? control.store(at) : control.storeLane(each, at));
-      });
-    }
   }
 
   #map(): void {
     const w = this.#w, g = this.#g;
     w.local("i32");
-    const i = this.#i();
-    const first = this.#stored(this.#body, this.#vectors(i, 0));
-    const steps = size(first.flatMap((s) => s.values)) > longBody ? 1 : unroll.map;
-    const all = Array.from(
+    const i = this.#i(), n = this.#local(length, "i32", 0);
+    const first = this.#stores(this.#body, this.#vectors(i, 0), i, 0);
+    const steps = size(first.map((s) => s.value)) > longBody ? 1 : unroll.map;
+    const stores = Array.from(
       { length: steps },
-      (_, u) => u === 0 ? first : this.#stored(this.#body, this.#vectors(i, 4 * u)),
-    );
-    const roots = all.flatMap((stored) => stored.flatMap((s) => s.values));
-    w.hoist(roots, 0);
-    this.#openLoop(this.#less(i, this.#local(length, "i32", 0)));
-    w.begin(roots);
-    all.forEach((stored, u) => this.#store(stored, i, 4 * u));
-    w.end();
-    this.#set(this.#counter, this.#add(i, g.i32(4 * steps)));
+      (_, u) => u === 0 ? first : this.#stores(this.#body, this.#vectors(i, 4 * u), i, 4 * u),
+    ).flat();
+    this.#step = 4 * steps;
+    const next = this.#add(i, g.i32(this.#step));
+    const ordinary = this.#ordinary(stores, i, next);
+    w.hoist(rootsOf(stores), 0);
+    this.#openLoop(this.#less(i, n));
+    if (ordinary !== null) {
+      const stop = w.local("i32"), far = this.#add(i, g.i32(detour * this.#step));
+      w.push(i, n, n);
+      w.emit(control.call(ordinary), control.set(this.#counter));
+      this.#set(stop, g.select(far, n, this.#less(far, n)));
+      this.#openLoop(this.#less(i, this.#local(stop, "i32", 1)));
+    }
+    write(w, stores);
+    this.#set(this.#counter, next);
+    if (ordinary !== null) this.#closeLoop();
     this.#closeLoop();
+  }
+
+  /**
+   * A function that goes on from a point until a guard finds something, and returns where; null where there are no guards. It makes none of
+   * their calls: around calls engines keep few values in registers.
+   */
+  #ordinary(stores: readonly Store[], i: Value, next: Value): number | null {
+    const g = this.#g, found = g.unguarded(stores.map((s) => s.value));
+    if (found === null) return null;
+    this.#callees = addCallees(this.#module, g.callees);
+    const w = new BodyWriter(parameters), plain = stores.map((s, k) => ({ ...s, value: found.roots[k]! }));
+    w.local("i32");
+    w.hoist([found.any, ...rootsOf(plain)], 0);
+    w.push(this.#local(rows, "i32", 0));
+    w.emit(control.set(this.#counter), control.block, control.loop);
+    w.push(g.op("i32.eqz", [this.#less(i, this.#local(length, "i32", 0))]));
+    w.emit(control.brIf(1));
+    write(w, plain, () => {
+      w.push(found.any);
+      w.emit(control.brIf(1));
+    }, [found.any]);
+    w.push(next);
+    w.emit(control.set(this.#counter), control.br(0), control.end, control.end);
+    w.push(i);
+    w.link(this.#callees);
+    return this.#module.add({ parameters: ["i32", "i32", "i32"], results: ["i32"] }, w.locals, w.bytes);
   }
 
   // Reductions
@@ -335,8 +381,7 @@ class WasmText {
       const vectors = new Vectors(this.#g, () => {
         throw new Inexpressible("init");
       });
-      const form = this.#forms[j]!, as: ScalarType = form === "f64" ? "float64" : dtype;
-      return vectors.of({ op: "const", dtype: as, src: [], arg: m.init[j]!, id: 0 });
+      return vectors.of({ op: "const", dtype, src: [], arg: m.init[j]!, id: 0 });
     });
   }
 
@@ -345,7 +390,7 @@ class WasmText {
   }
 
   #combineVec(e: Expr, acc: readonly Vec[], val: readonly Vec[], form: VecForm): Vec {
-    // Sums of float32 run in float64, where the expression would round them.
+    // Sums of float32 end in float64, where the expression would round them.
     if (this.#plainSum && form === "f64") {
       const j = Number(e.src[0]!.arg);
       return zip("f64", acc[j]!, val[j]!, (p, q) => this.#g.op("f64x2.add", [p, q]));
@@ -358,8 +403,7 @@ class WasmText {
   #incoming(i: Value, step: number): Vec[] {
     const vectors = this.#vectors(i, step);
     return this.#body.map((e, j) => {
-      const v = vectors.of(e), form = this.#forms[j]!;
-      if (form === "f64" && e.dtype === "float32") return castVec(this.#g, v, "float32", "float64");
+      const v = vectors.of(e), form = this.#inner[j]!;
       return form === "m32" ? { form, parts: maskOf(this.#g, v, "m32") } : v;
     });
   }
@@ -392,29 +436,31 @@ class WasmText {
     const i = this.#i(), r = this.#local(row, "i32", 1);
     const n = this.#local(length, "i32", 0), last = this.#local(end, "i32", 1), until = this.#local(stop, "i32", 2);
     const single = this.#incoming(i, 0);
-    const steps = size(single.flatMap((v) => v.parts)) > longBody ? 2 : unroll.rows;
-    const accs = Array.from({ length: steps }, () => this.#accs());
-    // Totals of chunks with their rounding errors.
+    const long = size(single.flatMap((v) => v.parts)) > longBody, group = this.#wide && !long ? together : 1;
+    const accs = Array.from({ length: long ? 2 : unroll.rows }, () => this.#accs()), steps = group * accs.length;
+    // Totals of chunks, and their rounding errors.
     const totals = exact ? this.#accs() : [], errors = exact ? this.#accs() : [];
-    const kept = [...(exact ? [...totals, ...errors] : accs.flat())];
+    const kept = exact ? [...totals, ...errors] : accs.flat();
     let at = stateBase;
     const places = kept.map((a) => (at += 16 * a.locals.length) - 16 * a.locals.length);
-    if (at > blockBase) throw new Inexpressible("running values");
-    const inits = this.#inits(), first = accs[0]!;
+    if (at > stateEnd) throw new Inexpressible("running values");
+    const inits = this.#inits(), neutral = this.#paired([inits]), first = accs[0]!, result = exact ? totals : first;
 
     const incoming = Array.from({ length: steps }, (_, u) => u === 0 ? single : this.#incoming(i, 4 * u));
-    const merged = incoming.map((val, u) => this.#merge(this.#vecs(accs[u]!), val));
+    const merged = accs.map((a, u) =>
+      this.#merge(this.#vecs(a), this.#paired(incoming.slice(group * u, group * (u + 1))))
+    );
     const tail = this.#masked(incoming[0]!, inits, g.op("i32.sub", [last, i]));
-    const tailMerged = this.#merge(this.#vecs(first), tail);
-    w.hoist([...merged.flat(), ...tailMerged, ...inits].flatMap((v) => [...v.parts]), 0);
+    const tailMerged = this.#merge(this.#vecs(first), this.#paired([tail]));
+    w.hoist([...merged.flat(), ...tailMerged, ...neutral].flatMap((v) => [...v.parts]), 0);
 
     this.#openLoop(this.#less(r, this.#local(rows, "i32", 0)));
     this.#set(counter, g.op("i32.mul", [r, n]));
     this.#set(end, this.#add(i, n));
     w.push(this.#flag(1));
     w.emit(control.if);
-    if (exact) { for (const a of [...totals, ...errors]) this.#assign([a], [zeros(g, a.form)]); }
-    else for (const a of accs) this.#assign(a, inits);
+    if (exact) { for (const a of kept) this.#assign([a], [zeros(g, a.form)]); }
+    else for (const a of accs) this.#assign(a, neutral);
     w.emit(control.else);
     kept.forEach((a, j) =>
       a.locals.forEach((l, p) => this.#set(l, g.load("v128.load", g.i32(0), places[j]! + 16 * p)))
@@ -425,7 +471,7 @@ class WasmText {
       this.#openLoop(this.#less(i, last));
       const next = this.#add(i, g.i32(chunk));
       this.#set(stop, g.select(next, last, this.#less(next, last)));
-      for (const a of accs) this.#assign(a, inits);
+      for (const a of accs) this.#assign(a, neutral);
     } else this.#set(stop, last);
     this.#openLoop(g.op("i32.eqz", [this.#less(until, this.#add(i, g.i32(4 * steps)))]));
     accs.forEach((a, u) => this.#assign(a, merged[u]!));
@@ -444,24 +490,27 @@ class WasmText {
 
     w.push(this.#flag(2));
     w.emit(control.if);
-    if (exact) this.#assign(first, this.#corrected(totals, errors));
+    if (exact) this.#assign(totals, this.#corrected(totals, errors));
     else this.#foldUnrolled(accs);
     for (const distance of [2, 1]) {
-      const v = this.#vecs(first);
-      this.#assign(first, this.#merge(v, v.map((x) => permuted(g, x, distance))));
+      const v = this.#vecs(result);
+      this.#assign(result, this.#merge(v, v.map((x) => permuted(g, x, distance))));
     }
-    const stored = this.#stored(this.#epilogue, this.#vectors(r, 0, true, this.#vecs(first)));
-    w.begin(stored.flatMap((s) => s.values));
-    for (const { base, bytes, values } of stored) {
-      w.push(this.#address(r, bytes), values[0]!);
-      w.emit(bytes === 16 ? control.store(base) : control.storeLane(bytes, base));
-    }
-    w.end();
+    write(w, this.#stores(this.#epilogue, this.#vectors(r, 0, true, this.#vecs(result)), r, 0, true));
     w.emit(control.else);
     this.#save(kept, () => g.i32(0), (j) => places[j]!);
     w.emit(control.end);
     this.#set(row, this.#add(r, g.i32(1)));
     this.#closeLoop();
+  }
+
+  /** Values that came in, put together in pairs and in the form of the running values. */
+  #paired(values: readonly (readonly Vec[])[]): readonly Vec[] {
+    if (values.length > 1) {
+      const half = values.length / 2;
+      return this.#paired(values.slice(0, half).map((v, k) => this.#merge(v, values[half + k]!)));
+    }
+    return this.#wide ? values[0]!.map((v) => castVec(this.#g, v, "float32", "float64")) : values[0]!;
   }
 
   /** Incoming values with neutral ones in place of those past the first `left` points. */
@@ -506,76 +555,89 @@ class WasmText {
 
   #reduceColumns(): void {
     const w = this.#w, g = this.#g;
-    const [counter, row] = [w.local("i32"), w.local("i32")] as const;
+    const [counter, row, offset] = [w.local("i32"), w.local("i32"), w.local("i32")] as const;
     const i = this.#i(), r = this.#local(row, "i32", 2), n = this.#local(length, "i32", 0);
-    const accs = this.#accs();
-    const inits = this.#inits(), acc = this.#vecs(accs);
-    const merged = this.#merge(acc, this.#incoming(this.#add(g.op("i32.mul", [r, n]), i), 0));
-    w.hoist([...merged, ...inits].flatMap((v) => [...v.parts]), 0);
-    const place = (j: number) => this.#address(i, 4 * partsOf(this.#forms[j]!));
-    const loaded = this.#forms.map((form, j): Vec => ({
-      form,
-      parts: accs[j]!.locals.map((_, p) => g.load("v128.load", place(j), this.#columns[j]! + 16 * p)),
-    }));
+    const from = this.#add(this.#local(offset, "i32", 2), i), stride = g.load("i32.load", g.i32(0), wasmStride);
+    const short = size(this.#incoming(from, 0).flatMap((v) => v.parts)) <= longColumn;
+    const tiles = Array.from({ length: short ? unroll.columns : 1 }, (_, t) => 4 * t);
+    const accs = tiles.map(() => this.#accs()), inits = this.#paired([this.#inits()]);
+    /** The running values after some rows more. */
+    const after = (count: number): Vec[][] =>
+      tiles.map((step, t) => {
+        const rows = Array.from({ length: count }, (_, u) => {
+          const at = u === 0 ? from : this.#add(from, g.op("i32.mul", [stride, g.i32(u)]));
+          return this.#incoming(at, step);
+        });
+        const values = this.#wide ? [this.#paired(rows)] : rows;
+        return values.reduce<Vec[]>((acc, val) => this.#merge(acc, val), this.#vecs(accs[t]!));
+      });
+    const [one, several] = [after(1), after(unroll.columnRows)];
+    w.hoist([...one.flat(), ...(short ? several.flat() : []), ...inits].flatMap((v) => [...v.parts]), 0);
+    const place = (j: number) => this.#bytes(i, 4 * partsOf(this.#forms[j]!));
+    const at = (j: number, step: number) => this.#columns[j]! + step * 4 * partsOf(this.#forms[j]!);
+    const loaded = tiles.map((step, t) =>
+      this.#forms.map((form, j): Vec => ({
+        form,
+        parts: accs[t]![j]!.locals.map((_, p) => g.load("v128.load", place(j), at(j, step) + 16 * p)),
+      }))
+    );
     this.#openLoop(this.#less(i, n));
-    if (this.#plainSum) this.#assign(accs, inits);
+    if (this.#plainSum) { for (const a of accs) this.#assign(a, inits); }
     else {
       w.push(this.#flag(1));
       w.emit(control.if);
-      this.#assign(accs, inits);
+      for (const a of accs) this.#assign(a, inits);
       w.emit(control.else);
-      this.#assign(accs, loaded);
+      accs.forEach((a, t) => this.#assign(a, loaded[t]!));
       w.emit(control.end);
     }
     this.#set(row, g.i32(0));
-    this.#openLoop(this.#less(r, this.#local(rows, "i32", 0)));
-    this.#assign(accs, merged);
-    this.#set(row, this.#add(r, g.i32(1)));
-    this.#closeLoop();
+    this.#set(offset, g.i32(0));
+    const loop = (count: number, values: readonly (readonly Vec[])[]): void => {
+      const next = this.#add(r, g.i32(count));
+      this.#openLoop(g.op("i32.eqz", [this.#less(this.#local(rows, "i32", 0), next)]));
+      this.#assign(accs.flat(), values.flat());
+      this.#set(row, next);
+      this.#set(offset, this.#add(this.#local(offset, "i32", 2), g.op("i32.mul", [stride, g.i32(count)])));
+      this.#closeLoop();
+    };
+    if (short) loop(unroll.columnRows, several);
+    loop(1, one);
     if (this.#plainSum) {
       // Rows of one call are added up by themselves: shorter sums round less.
       w.push(g.op("i32.eqz", [this.#flag(1)]));
       w.emit(control.if);
-      this.#assign(accs, this.#merge(loaded, acc));
+      accs.forEach((a, t) => this.#assign(a, this.#merge(loaded[t]!, this.#vecs(a))));
       w.emit(control.end);
     }
     w.push(this.#flag(2));
     w.emit(control.if);
-    const stored = this.#stored(this.#epilogue, this.#vectors(i, 0, true, acc));
-    w.begin(stored.flatMap((s) => s.values));
-    this.#store(stored, i, 0);
-    w.end();
+    write(
+      w,
+      tiles.flatMap((step, t) =>
+        this.#stores(this.#epilogue, this.#vectors(i, step, true, this.#vecs(accs[t]!)), i, step)
+      ),
+    );
     w.emit(control.else);
-    this.#save(accs, place, (j) => this.#columns[j]!);
+    tiles.forEach((step, t) => this.#save(accs[t]!, place, (j) => at(j, step)));
     w.emit(control.end);
-    this.#set(counter, this.#add(i, g.i32(4)));
+    this.#set(counter, this.#add(i, g.i32(4 * tiles.length)));
     this.#closeLoop();
   }
 }
 
-function zeros(g: Graph, form: VecForm): Vec {
-  const zero = g.splat("i32", 0);
-  return { form, parts: Array.from({ length: partsOf(form) }, () => zero) };
+/** What storing needs: addresses and values. */
+function rootsOf(stores: readonly Store[]): Value[] {
+  return stores.flatMap((s) => [s.address, s.value]);
 }
 
-/** Points `i` and `i ^ distance` exchanged. */
-function permuted(g: Graph, x: Vec, distance: number): Vec {
-  const [p, q] = x.parts;
-  if (q === undefined) {
-    const v = distance === 2 ? g.shuffle(p!, p!, 8, [1, 0]) : g.shuffle(p!, p!, 4, [1, 0, 3, 2]);
-    return { form: x.form, parts: [v] };
+/** Computes what is stored and stores it, after something else that needs values. */
+function write(w: BodyWriter, stores: readonly Store[], before?: () => void, more: readonly Value[] = []): void {
+  w.begin([...more, ...rootsOf(stores)]);
+  before?.();
+  for (const { address, at, value, bytes } of stores) {
+    w.push(address, value);
+    w.emit(bytes === 16 ? control.store(at) : control.storeLane(bytes, at));
   }
-  return { form: x.form, parts: distance === 2 ? [q, p!] : x.parts.map((v) => g.shuffle(v, v, 8, [1, 0])) };
-}
-
-/** How many values there are that change in the loop. */
-function size(roots: readonly Value[]): number {
-  const seen = new Set<Value>();
-  const visit = (v: Value): void => {
-    if (seen.has(v) || v.level === 0) return;
-    seen.add(v);
-    v.args.forEach(visit);
-  };
-  roots.forEach(visit);
-  return seen.size;
+  w.end();
 }
