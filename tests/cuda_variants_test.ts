@@ -7,7 +7,7 @@ import { runtime } from "../ffi/runtime.ts";
 import { planTile, renderMap, renderScan, renderTile, vectorWidth } from "../kernels/cuda.ts";
 import type { ScalarType } from "../src/base/dtype.ts";
 import { acc, b, kernel, load, monoid, operand, output, val } from "./support/kernels.ts";
-import { architectures, compileAll, findNvrtc, type Job } from "./support/nvrtc.ts";
+import { architectures, compileAll, findNvrtc } from "./support/nvrtc.ts";
 
 const nvrtc = findNvrtc();
 const types = ["bool", "float16", "float32", "float64"] as const;
@@ -88,7 +88,7 @@ if (!(nvrtc instanceof Nvrtc)) {
       tiles(dtype, 2);
       scans(dtype, 2);
     }
-    const jobs: Job[] = sources.flatMap((source) => architectures.map((architecture) => ({ ...source, architecture })));
+    const jobs = sources.flatMap((source) => architectures.map((architecture) => ({ ...source, architecture })));
     const { outcomes } = await compileAll(nvrtc, jobs);
     const wrong = outcomes.flatMap((outcome, i) => {
       const what = `${jobs[i]!.kind}, ${jobs[i]!.architecture}: `;

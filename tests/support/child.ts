@@ -12,14 +12,21 @@ export interface Ended {
   readonly err: string;
 }
 
-/** A child that has not ended by then is told of, not waited for: seconds. */
-const LIMIT = 240;
+/** Seconds that a test file may take. */
+const MOST = Number(process.env["TNP_TEST_TIMEOUT"] ?? 600);
 
 /** Node may wait for ever at its end for a background thread of its optimizer (nodejs/node#54918): children do without. */
 const nodeFlags = ["--no-concurrent-recompilation", "--no-concurrent-sparkplug"];
 
-/** Runs a script of this folder in the same runtime, with more environment variables. */
-export function runChild(name: string, variables: Readonly<Record<string, string>> = {}): Promise<Ended> {
+/**
+ * Runs a script of this folder in the same runtime, with more environment variables.
+ * @param limit seconds after which a child that has not ended is ended, and told of
+ */
+export function runChild(
+  name: string,
+  variables: Readonly<Record<string, string>> = {},
+  limit: number = MOST / 2,
+): Promise<Ended> {
   const script = fileURLToPath(new URL(`./${name}`, import.meta.url));
   const before = { deno: ["run", "--no-check", "-A"], bun: [], node: nodeFlags };
   const args = [...before[runtime.name], script];
@@ -33,8 +40,8 @@ export function runChild(name: string, variables: Readonly<Record<string, string
   child.stderr!.on("data", (data) => err += data);
   const timer = setTimeout(() => {
     child.kill("SIGKILL");
-    reject(new Error(`${name} with ${JSON.stringify(variables)}: no end after ${LIMIT} s\n${out}${err}`));
-  }, LIMIT * 1000);
+    reject(new Error(`${name} with ${JSON.stringify(variables)}: no end after ${limit} s\n${out}${err}`));
+  }, limit * 1000);
   child.on("error", reject);
   child.on("close", (code, signal) => {
     clearTimeout(timer);

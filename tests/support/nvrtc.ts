@@ -164,7 +164,7 @@ export async function compileAll(nvrtc: Nvrtc, jobs: readonly Job[]): Promise<{ 
       if (mine.length === 0) return;
       const path = join(scratch, `${side}.json`);
       writeFileSync(path, JSON.stringify(mine.map((i) => jobs[i]!)));
-      const ended = await runChild("nvrtc_child.ts", { TNP_TEST_JOBS: path });
+      const ended = await runChild("nvrtc_child.ts", { TNP_TEST_JOBS: path }, 24 * 3600);
       if (ended.code !== 0) throw new Error(`nvrtc_child.ts ended with ${ended.code ?? ended.signal}: ${ended.err}`);
       (JSON.parse(readFileSync(`${path}.out`, "utf8")) as Outcome[]).forEach((outcome, n) =>
         outcomes[mine[n]!] = outcome
