@@ -1,8 +1,8 @@
 /**
  * The WebAssembly dialect: kernels as modules of 128-bit vector code over blocks of points.
  *
- * A module knows nothing of strides: whoever runs it lays blocks of each operand side by side in one small shared memory, calls `run`, and takes
- * the blocks of the outputs away. So arrays stay where they are, and one module serves all layouts.
+ * A module knows nothing of strides: whoever runs it tells where the points of each array lie in a row in the engine's memory. Arrays that do not
+ * lie there so are copied to blocks at the memory's beginning and back. So one module serves all layouts.
  * @module
  */
 import { dtypes, type ScalarType } from "../src/base/dtype.ts";
@@ -18,10 +18,14 @@ import type { WasmFeatures } from "./wasm_probe.ts";
 import { addCallees, calleeCost, imports } from "./wasm_scalar.ts";
 import { formOf, loadVec, maskOf, partsOf, scalarVec, storedVec, type Vec, type VecForm, zip } from "./wasm_vec.ts";
 
-/** Bytes of the memory that all modules share. */
-export const wasmMemory = 256 << 10;
+/** Bytes at the beginning of the engine's memory that kernels use: scalars, running values, addresses, blocks. */
+export const wasmScratch = 256 << 10;
+/** Where the addresses of the arrays stand, 4 bytes each: of the slots in their order, then of the outputs. */
+export const wasmTable = 4096;
 /** Where the running values of a long reduction are kept between calls, and where blocks begin. */
-const stateBase = 1024, blockBase = 4096;
+const stateBase = 1024, stateEnd = wasmTable, blockBase = 5120;
+/** Points a call goes over at most where nothing is copied: engines make their better code between calls. */
+export const wasmPoints = 65536;
 /** Points a block has at most: enough that the engine's own copies are quick, few enough that blocks stay in the second cache. */
 const mostPoints = 8192;
 /** Points whose sum is added up plainly before it is added to a total with its rounding error. */
@@ -48,11 +52,15 @@ export interface WasmModule {
    * `columns`: the same, reduced to `length`. Flags: 1 begins the reduction, 2 ends it.
    */
   readonly mode: "map" | "rows" | "columns";
+  /** Points a block has. */
   readonly points: number;
+  /** Points come in so many at once: what is more than that is stored, too. */
+  readonly step: number;
   readonly slots: readonly WasmSlot[];
   readonly outputs: readonly { readonly base: number; readonly bytes: number }[];
-  /** Nanoseconds a point takes, roughly, with the copies. */
+  /** Nanoseconds a point takes, roughly, and what copies of it take. */
   readonly cost: number;
+  readonly copies: number;
 }
 
 /** What modules import besides the memory. */
@@ -80,7 +88,8 @@ export function compileWasm(kernel: Kernel, features: WasmFeatures = { fused: fa
 
 /** What is stored of one output: its block, and vectors of which the first `each` bytes count. */
 interface OutputValues {
-  readonly base: number;
+  /** The address of its first point. */
+  readonly base: Value;
   readonly bytes: number;
   readonly values: readonly Value[];
   readonly each: 4 | 8 | 16;
@@ -111,6 +120,8 @@ class WasmText {
   /** Sums of float64 whose rounding errors are added up too. */
   readonly #exact: boolean;
   readonly #w = new BodyWriter(parameters);
+  /** Points a map takes at once. */
+  #step = 4;
 
   constructor(k: Kernel, { fused }: WasmFeatures) {
     this.#k = k;
@@ -152,9 +163,11 @@ class WasmText {
     const columns = this.#mode === "columns" ? this.#forms.map((f) => 4 * partsOf(f)) : [];
     const sizes = [...wanted.map((s) => s.bytes), ...outputs, ...columns];
     // Blocks begin a line apart from where the one before would put them, so that they do not compete for the same sets of the cache.
-    const gap = 192, room = wasmMemory - blockBase - gap * sizes.length;
+    const gap = 192, room = wasmScratch - blockBase - gap * sizes.length;
     const points = Math.min(mostPoints, Math.floor(room / sizes.reduce((a, b) => a + b, 0)) & -64);
-    if (!(points >= 256)) throw new Inexpressible(`${sizes.length} arrays`);
+    if (sizes.length > (blockBase - wasmTable) / 4 || !(points >= 256)) {
+      throw new Inexpressible(`${sizes.length} arrays`);
+    }
     let at = blockBase;
     const place = (bytes: number) => {
       const base = at;
@@ -179,14 +192,16 @@ class WasmText {
       bytes: module.bytes(),
       mode: this.#mode,
       points: this.#points,
+      step: this.#step,
       slots: this.#slots,
       outputs: this.#outputs,
-      cost: this.#cost(),
+      ...this.#cost(),
     };
   }
 
-  #cost(): number {
+  #cost(): { readonly cost: number; readonly copies: number } {
     const arrays = [...this.#slots.filter((s) => !s.kept), ...(this.#mode === "map" ? this.#outputs : [])];
+    const bytes = arrays.reduce((sum, a) => sum + a.bytes, 0);
     const seen = new Set<Value>();
     const visit = (v: Value): number => {
       if (seen.has(v) || v.level === 0) return 0;
@@ -197,7 +212,7 @@ class WasmText {
     const i = this.#i();
     const vectors = this.#vectors(i, 0);
     const ops = this.#body.flatMap((e) => [...vectors.of(e).parts]).reduce((sum, v) => sum + visit(v), 0);
-    return 0.2 + arrays.reduce((sum, a) => sum + a.bytes, 0) * 0.05 + ops / 4;
+    return { cost: 0.05 + bytes * 0.01 + ops / 4, copies: 0.15 + bytes * 0.04 };
   }
 
   // Values
@@ -216,9 +231,19 @@ class WasmText {
     return this.#g.op("i32.add", [a, b]);
   }
 
-  /** The byte address of point `i` in a block that takes `bytes` a point. */
-  #address(i: Value, bytes: number): Value {
+  /** Bytes before point `i` where each takes `bytes`. */
+  #bytes(i: Value, bytes: number): Value {
     return bytes === 1 ? i : this.#g.op("i32.shl", [i, this.#g.i32(Math.log2(bytes))]);
+  }
+
+  /** The address of the first point of a slot or, after them, an output. */
+  #base(array: number): Value {
+    return this.#g.load("i32.load", this.#g.i32(0), wasmTable + 4 * array);
+  }
+
+  /** The address of point `i` of an array. */
+  #address(base: Value, i: Value, bytes: number): Value {
+    return this.#add(base, this.#bytes(i, bytes));
   }
 
   /** Expressions at four points from `i + step` on. */
@@ -238,8 +263,9 @@ class WasmText {
         case "iota":
         case "load": {
           const operand = e.op === "iota" ? Number(e.arg) : (e.arg as LoadArg).operand, o = this.#k.operands[operand]!;
-          const { base, bytes } = this.#slots.find((s) => s.operand === operand && s.kept === kept)!;
-          const address = this.#address(i, bytes), at = base + step * bytes;
+          const slot = this.#slots.findIndex((s) => s.operand === operand && s.kept === kept);
+          const { bytes } = this.#slots[slot]!;
+          const address = this.#address(this.#base(slot), i, bytes), at = step * bytes;
           if (e.op === "iota") return castVec(g, loadVec(g, "int32", 1, 0, address, at), "int32", e.dtype);
           return loadVec(g, o.dtype, o.components, (e.arg as LoadArg).component, address, at);
         }
@@ -278,9 +304,14 @@ class WasmText {
       const components = exprs.slice(at, at += o.components).map((e) =>
         castVec(this.#g, vectors.of(e), e.dtype, o.dtype)
       );
-      const { values, bytes } = storedVec(this.#g, o.dtype, components);
-      return { ...this.#outputs[j]!, values, each: bytes };
+      const { values, bytes: each } = storedVec(this.#g, o.dtype, components);
+      return { base: this.#base(this.#slots.length + j), bytes: this.#outputs[j]!.bytes, values, each };
     });
+  }
+
+  /** What storing at `i` needs: the values, and where they go. */
+  #roots(stored: readonly OutputValues[], i: Value): Value[] {
+    return stored.flatMap(({ base, bytes, values }) => values.flatMap((v) => [this.#address(base, i, bytes), v]));
   }
 
   /** Stores four points at `i + step`. */
@@ -288,8 +319,8 @@ class WasmText {
     const w = this.#w;
     for (const { base, bytes, values, each } of stored) {
       values.forEach((v, part) => {
-        const at = base + step * bytes + 16 * part;
-        w.push(this.#address(i, bytes), v);
+        const at = step * bytes + 16 * part;
+        w.push(this.#address(base, i, bytes), v);
         w.emit(each === 16 ? control.store(at) : control.storeLane(each, at));
       });
     }
@@ -305,7 +336,8 @@ class WasmText {
       { length: steps },
       (_, u) => u === 0 ? first : this.#stored(this.#body, this.#vectors(i, 4 * u)),
     );
-    const roots = all.flatMap((stored) => stored.flatMap((s) => s.values));
+    const roots = all.flatMap((stored) => this.#roots(stored, i));
+    this.#step = 4 * steps;
     w.hoist(roots, 0);
     this.#openLoop(this.#less(i, this.#local(length, "i32", 0)));
     w.begin(roots);
@@ -399,7 +431,7 @@ class WasmText {
     const kept = [...(exact ? [...totals, ...errors] : accs.flat())];
     let at = stateBase;
     const places = kept.map((a) => (at += 16 * a.locals.length) - 16 * a.locals.length);
-    if (at > blockBase) throw new Inexpressible("running values");
+    if (at > stateEnd) throw new Inexpressible("running values");
     const inits = this.#inits(), first = accs[0]!;
 
     const incoming = Array.from({ length: steps }, (_, u) => u === 0 ? single : this.#incoming(i, 4 * u));
@@ -451,10 +483,10 @@ class WasmText {
       this.#assign(first, this.#merge(v, v.map((x) => permuted(g, x, distance))));
     }
     const stored = this.#stored(this.#epilogue, this.#vectors(r, 0, true, this.#vecs(first)));
-    w.begin(stored.flatMap((s) => s.values));
+    w.begin(this.#roots(stored, r));
     for (const { base, bytes, values } of stored) {
-      w.push(this.#address(r, bytes), values[0]!);
-      w.emit(bytes === 16 ? control.store(base) : control.storeLane(bytes, base));
+      w.push(this.#address(base, r, bytes), values[0]!);
+      w.emit(bytes === 16 ? control.store(0) : control.storeLane(bytes, 0));
     }
     w.end();
     w.emit(control.else);
@@ -512,7 +544,7 @@ class WasmText {
     const inits = this.#inits(), acc = this.#vecs(accs);
     const merged = this.#merge(acc, this.#incoming(this.#add(g.op("i32.mul", [r, n]), i), 0));
     w.hoist([...merged, ...inits].flatMap((v) => [...v.parts]), 0);
-    const place = (j: number) => this.#address(i, 4 * partsOf(this.#forms[j]!));
+    const place = (j: number) => this.#bytes(i, 4 * partsOf(this.#forms[j]!));
     const loaded = this.#forms.map((form, j): Vec => ({
       form,
       parts: accs[j]!.locals.map((_, p) => g.load("v128.load", place(j), this.#columns[j]! + 16 * p)),
@@ -542,7 +574,7 @@ class WasmText {
     w.push(this.#flag(2));
     w.emit(control.if);
     const stored = this.#stored(this.#epilogue, this.#vectors(i, 0, true, acc));
-    w.begin(stored.flatMap((s) => s.values));
+    w.begin(this.#roots(stored, i));
     this.#store(stored, i, 0);
     w.end();
     w.emit(control.else);

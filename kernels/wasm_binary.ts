@@ -11,6 +11,7 @@ export type WasmType = keyof typeof wasmTypes;
 const table = {
   i32: {
     "i32.const": 0x41,
+    "i32.load": 0x28,
     "i32.eqz": 0x45,
     "i32.eq": 0x46,
     "i32.lt_s": 0x48,

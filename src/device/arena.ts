@@ -8,6 +8,7 @@ import { runtime } from "../../ffi/runtime.ts";
 import { type DType, dtypeNames, dtypes, type TypedArray, typedArrays } from "../base/dtype.ts";
 import { DeviceError, DisposedError, OutOfMemoryError } from "../base/errors.ts";
 import type { Buffer, Device, MemoryStats } from "./device.ts";
+import type { Ranges } from "./ranges.ts";
 
 /** Every block starts at a multiple of this where addresses are known. */
 const ALIGN = 64;
@@ -50,13 +51,21 @@ export function holdMemory(by: Set<HostMemory> | null): void {
   holder = by;
 }
 
-/** What the collector takes along with an ArrayBuffer that was not given back by hand. */
+/** Memory of an engine that arrays may live in, as long as there is room. */
+export interface Heap {
+  readonly buffer: ArrayBuffer;
+  readonly free: Ranges;
+}
+
+/** What the collector takes along with memory that was not given back by hand. */
 interface Account {
   bytes: number;
   count: number;
+  /** The part of a heap that the memory is; null for a buffer of its own, and when the part was given back. */
+  part: { readonly free: Ranges; readonly start: number; readonly byteLength: number } | null;
 }
 
-/** An `ArrayBuffer` with its typed arrays and its native address, each made once. */
+/** An `ArrayBuffer`, or a part of a heap, with its typed arrays and its native address, each made once. */
 export class HostMemory {
   readonly buffer: ArrayBuffer;
   /** First byte used: past what alignment skips. Typed arrays and the address start here. */
@@ -165,6 +174,63 @@ export function sizeClass(byteLength: number): number {
   return Math.ceil(byteLength / grain) * grain;
 }
 
+/** Memory that was given back, to be handed out again. */
+class Kept {
+  #bytes = 0;
+  /** By size class, newest last. */
+  readonly #bySize = new Map<number, HostMemory[]>();
+  /** The same, oldest first. */
+  readonly #age = new Set<HostMemory>();
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  add(memory: HostMemory): void {
+    const size = memory.byteLength, list = this.#bySize.get(size);
+    if (list === undefined) this.#bySize.set(size, [memory]);
+    else list.push(memory);
+    this.#age.add(memory);
+    this.#bytes += size;
+  }
+
+  /** Memory of this class or one at most a quarter larger. */
+  take(size: number): HostMemory | undefined {
+    if (this.#bytes < size) return undefined;
+    for (let c = size; c <= size * 1.25; c = sizeClass(c + 1)) {
+      const list = this.#bySize.get(c);
+      if (list === undefined) continue;
+      const memory = list.pop()!;
+      if (list.length === 0) this.#bySize.delete(c);
+      this.#age.delete(memory);
+      this.#bytes -= c;
+      return memory;
+    }
+    return undefined;
+  }
+
+  /** Lets go of the oldest until at most `bytes` are kept. */
+  trim(bytes: number): void {
+    for (const memory of this.#age) {
+      if (this.#bytes <= bytes) break;
+      const size = memory.byteLength;
+      const list = this.#bySize.get(size)!;
+      list.splice(list.indexOf(memory), 1);
+      if (list.length === 0) this.#bySize.delete(size);
+      this.#age.delete(memory);
+      this.#bytes -= size;
+      giveBack(memory.account!);
+    }
+  }
+}
+
+/** Gives the part of a heap back that an account is of. */
+function giveBack(account: Account): void {
+  const { part } = account;
+  account.part = null;
+  part?.free.give(part.start, part.byteLength);
+}
+
 /** The host memory of one device. */
 export class Arena {
   readonly #device: Device;
@@ -172,13 +238,12 @@ export class Arena {
   #huge: ((address: number, byteLength: number) => void) | null = null;
   #live = 0;
   #peak = 0;
-  #cached = 0;
   #count = 0;
   #limit = 256 << 20;
-  /** Blocks given back, by size class, newest last. */
-  readonly #free = new Map<number, HostMemory[]>();
-  /** The same blocks, oldest first. */
-  readonly #age = new Set<HostMemory>();
+  #heap: Heap | null = null;
+  /** Blocks given back: buffers, and parts of the heap. */
+  readonly #kept = new Kept();
+  readonly #keptInHeap = new Kept();
   #slab: HostMemory | null = null;
   #unseen = 0;
   #top = 0;
@@ -186,6 +251,7 @@ export class Arena {
   readonly #collected = new FinalizationRegistry<Account>((account) => {
     this.#live -= account.bytes;
     this.#count -= account.count;
+    giveBack(account);
   });
 
   constructor(device: Device) {
@@ -203,6 +269,13 @@ export class Arena {
     if (this.#addressOf !== null) return;
     this.#addressOf = addressOf;
     this.#huge = huge;
+    this.#slab = null;
+  }
+
+  /** From now on memory comes out of a heap as long as that has room; null ends that. Blocks of another one that come back are not kept. */
+  set heap(heap: Heap | null) {
+    this.#keptInHeap.trim(0);
+    this.#heap = heap;
     this.#slab = null;
   }
 
@@ -224,7 +297,8 @@ export class Arena {
   allocate(byteLength: number): HostBuffer {
     if (byteLength <= SMALL) return this.#small(byteLength);
     const size = sizeClass(byteLength);
-    const memory = this.#take(size) ?? this.#fresh(size, byteLength);
+    const memory = this.#keptInHeap.take(size) ?? this.#inHeap(size) ?? this.#kept.take(size) ??
+      this.#fresh(size, byteLength);
     const account = memory.account!;
     account.bytes = memory.byteLength;
     account.count = 1;
@@ -246,27 +320,22 @@ export class Arena {
       else if (byteOffset + byteLength === this.#top) this.#top = byteOffset;
       return;
     }
-    const size = memory.byteLength;
-    if (size > this.#limit) return;
-    const list = this.#free.get(size);
-    if (list === undefined) this.#free.set(size, [memory]);
-    else list.push(memory);
-    this.#age.add(memory);
-    this.#cached += size;
-    if (this.#cached > this.#limit) this.trim(this.#limit);
+    const { part } = account;
+    if (memory.byteLength > this.#limit || part !== null && memory.buffer !== this.#heap?.buffer) giveBack(account);
+    else {
+      (part === null ? this.#kept : this.#keptInHeap).add(memory);
+      if (this.#cached > this.#limit) this.trim(this.#limit);
+    }
   }
 
-  /** Lets go of kept blocks, oldest first, until at most `bytes` are kept. */
+  /** Lets go of kept blocks, oldest first, buffers before parts of the heap, until at most `bytes` are kept. */
   trim(bytes = 0): void {
-    for (const memory of this.#age) {
-      if (this.#cached <= bytes) break;
-      const size = memory.byteLength;
-      const list = this.#free.get(size)!;
-      list.splice(list.indexOf(memory), 1);
-      if (list.length === 0) this.#free.delete(size);
-      this.#age.delete(memory);
-      this.#cached -= size;
-    }
+    this.#kept.trim(Math.max(0, bytes - this.#keptInHeap.bytes));
+    this.#keptInHeap.trim(bytes);
+  }
+
+  get #cached(): number {
+    return this.#kept.bytes + this.#keptInHeap.bytes;
   }
 
   /** Counters in bytes. Within one synchronous stretch `live` and `count` include what only the collector will give back. */
@@ -284,7 +353,7 @@ export class Arena {
     const size = Math.max(ALIGN, Math.ceil(byteLength / ALIGN) * ALIGN);
     let slab = this.#slab;
     if (slab === null || this.#top + size > slab.byteLength) {
-      slab = this.#slab = this.#fresh(SLAB, SLAB);
+      slab = this.#slab = this.#inHeap(SLAB) ?? this.#fresh(SLAB, SLAB);
       this.#top = 0;
     }
     const at = this.#top;
@@ -296,19 +365,20 @@ export class Arena {
     return new HostBuffer(this.#device, slab, at, size, this);
   }
 
-  /** A kept block of this class or one at most a quarter larger. */
-  #take(size: number): HostMemory | undefined {
-    if (this.#cached < size) return undefined;
-    for (let c = size; c <= size * 1.25; c = sizeClass(c + 1)) {
-      const list = this.#free.get(c);
-      if (list === undefined) continue;
-      const memory = list.pop()!;
-      if (list.length === 0) this.#free.delete(c);
-      this.#age.delete(memory);
-      this.#cached -= c;
-      return memory;
+  /** A part of the heap; undefined where there is none, or no room. */
+  #inHeap(byteLength: number): HostMemory | undefined {
+    if (this.#heap === null) return undefined;
+    const { buffer, free } = this.#heap;
+    let start = free.take(byteLength);
+    if (start < 0 && this.#keptInHeap.bytes > 0) {
+      this.#keptInHeap.trim(0);
+      start = free.take(byteLength);
     }
-    return undefined;
+    if (start < 0) return undefined;
+    const account: Account = { bytes: 0, count: 0, part: { free, start, byteLength } };
+    const memory = new HostMemory(buffer, start, byteLength, account);
+    this.#collected.register(memory, account);
+    return memory;
   }
 
   #fresh(size: number, asked: number): HostMemory {
@@ -328,7 +398,7 @@ export class Arena {
       address += start;
       if (huge) this.#huge!(address, size);
     }
-    const account: Account = { bytes: 0, count: 0 };
+    const account: Account = { bytes: 0, count: 0, part: null };
     this.#collected.register(buffer, account);
     return new HostMemory(buffer, start, size, account, address);
   }

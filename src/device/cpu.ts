@@ -17,6 +17,7 @@ import { forgetToolchain } from "./native.ts";
 import { forgetThread } from "./native_thread.ts";
 import { makeRoutine } from "./routines.ts";
 import { forgetSorts } from "./sort_native.ts";
+import { engineMemory, forgetEngineMemory } from "./wasm_memory.ts";
 
 /** From this size on blocks are worth aligning, so the address of memory is asked for. */
 const LARGE = 256 << 10;
@@ -36,8 +37,13 @@ export class CpuDevice implements Device {
   readonly #routines = new Map<string, Callable>();
   readonly #queue = new WorkQueue();
   #aligned = false;
+  #settled = false;
 
   allocate(byteLength: number): HostBuffer {
+    if (!this.#settled) {
+      this.#settled = true;
+      this.arena.heap = engineMemory()?.heap ?? null;
+    }
     if (byteLength >= LARGE && !this.#aligned) {
       this.#aligned = true;
       if (cpuConfig().engine !== "js" && available().ok) {
@@ -107,6 +113,8 @@ export class CpuDevice implements Device {
   forget(): void {
     this.#kernels.clear();
     this.#routines.clear();
+    this.#settled = false;
+    forgetEngineMemory();
     forgetSorts();
   }
 

@@ -1,60 +1,45 @@
 /**
- * Generated kernels as WebAssembly: blocks of the operands are copied into one small memory, computed on, and the results copied out.
- * There is no heap to exhaust, and arrays stay ordinary buffers.
+ * Generated kernels as WebAssembly. Arrays that lie in a row in the engine's heap are computed on where they are; blocks of others are copied
+ * to the beginning of its memory, and results copied back.
  * @module
  */
 import { helpers } from "../../kernels/preamble/js.ts";
 import type { Kernel } from "../../kernels/kernel.ts";
-import { compileWasm, wasmImports, wasmMemory, type WasmModule } from "../../kernels/wasm.ts";
-import { type WasmFeatures, wasmProbes } from "../../kernels/wasm_probe.ts";
+import { compileWasm, wasmImports, type WasmModule, wasmPoints, wasmTable } from "../../kernels/wasm.ts";
 import { debug } from "../base/debug.ts";
 import { dtypes } from "../base/dtype.ts";
 import type { ArrayArg, Launch, VirtualArg } from "./device.ts";
 import { hostOf } from "./host.ts";
+import { type EngineMemory, engineMemory } from "./wasm_memory.ts";
 import { isConstant, runLength, stage, stageOffsets, type Walk, walkOf, type Words, wordsType } from "./wasm_stage.ts";
 
 /** Below so many points in a row copies cost more than the vectors save. */
 const SHORT = 12;
 
-/** The memory that all modules share, and its views. */
-class Scratch {
-  readonly memory = new WebAssembly.Memory({ initial: wasmMemory >> 16, maximum: wasmMemory >> 16 });
-  readonly uint8 = new Uint8Array(this.memory.buffer);
-  readonly uint16 = new Uint16Array(this.memory.buffer);
-  readonly uint32 = new Uint32Array(this.memory.buffer);
-  readonly int32 = new Int32Array(this.memory.buffer);
-  readonly int64 = new BigInt64Array(this.memory.buffer);
-  readonly float32 = new Float32Array(this.memory.buffer);
-  readonly float64 = new Float64Array(this.memory.buffer);
-  readonly features: WasmFeatures = { fused: WebAssembly.validate(wasmProbes.fused) };
-  readonly imports = { h: { memory: this.memory, ...wasmImports } };
-}
-
-let scratchState: Scratch | null | undefined;
-
-/** The shared memory; null where there is no WebAssembly with vectors. */
-function scratch(): Scratch | null {
-  if (scratchState === undefined) {
-    scratchState = typeof WebAssembly === "object" && WebAssembly.validate(wasmProbes.vectors) ? new Scratch() : null;
-  }
-  return scratchState;
-}
-
 /** Whether vector code runs here. */
 export function wasmAvailable(): boolean {
-  return scratch() !== null;
+  return engineMemory() !== null;
 }
 
-/** An operand at its block. */
+/** An array of a launch. */
 interface Staged {
+  /** Address of its first point where points lie in a row in the heap; otherwise -1, and they are copied to their block. */
+  readonly direct: number;
+  /** Where its address stands, in words. */
+  readonly entry: number;
+  /** Bytes a point takes, and the address of its block. */
+  readonly bytes: number;
+  readonly base: number;
   readonly walk: Walk | null;
   /** Of an operand without memory: where its offsets begin, and how they move. */
   readonly virtual: { readonly start: number; readonly sizes: readonly number[]; readonly strides: readonly number[] };
   readonly block: Words;
-  /** Index of the block's first point. */
+  /** The index of the block's first word. */
   readonly at: number;
   readonly constant: boolean;
 }
+
+const noVirtual = { start: 0, sizes: [], strides: [] };
 
 /** A kernel as an instance of its module. */
 export class WasmRunner {
@@ -62,21 +47,22 @@ export class WasmRunner {
   cost: number;
   readonly #kernel: Kernel;
   readonly #module: WasmModule;
-  readonly #scratch: Scratch;
+  readonly #memory: EngineMemory;
   readonly #run: (rows: number, length: number, flags: number) => void;
 
-  private constructor(kernel: Kernel, module: WasmModule, scratch: Scratch) {
+  private constructor(kernel: Kernel, module: WasmModule, memory: EngineMemory) {
     this.#kernel = kernel;
     this.#module = module;
-    this.#scratch = scratch;
-    this.cost = module.cost;
-    const instance = new WebAssembly.Instance(new WebAssembly.Module(module.bytes), scratch.imports);
+    this.#memory = memory;
+    this.cost = module.cost + (memory.heap === null ? module.copies : 0);
+    const imports = { h: { memory: memory.memory, ...wasmImports } };
+    const instance = new WebAssembly.Instance(new WebAssembly.Module(module.bytes), imports);
     this.#run = instance.exports["run"] as (rows: number, length: number, flags: number) => void;
   }
 
   /** The runner of a kernel; null for what is not expressible. */
   static of(kernel: Kernel): WasmRunner | null {
-    const memory = scratch();
+    const memory = engineMemory();
     if (memory === null) return null;
     const module = compileWasm(kernel, memory.features);
     if (module === null) return null;
@@ -86,30 +72,30 @@ export class WasmRunner {
 
   /** Runs the kernel, unless copies would cost too much: then nothing is done. Returns whether it ran. */
   run(launch: Launch, always: boolean): boolean {
-    const { mode } = this.#module;
+    const { mode, slots } = this.#module;
     const kept = this.#kernel.rank - this.#kernel.reduced;
     const order = mode === "columns" ? this.#columnOrder(kept) : null;
     const full = order === null ? launch.sizes : order.map((d) => launch.sizes[d]!);
-    const keptSizes = launch.sizes.slice(0, kept);
+    const keptSizes = mode === "map" ? full : launch.sizes.slice(0, kept);
+    if (!always && mode === "columns" && launch.sizes[kept - 1]! < SHORT) return false;
     const staged: Staged[] = [], keptStaged: Staged[] = [];
-    for (const slot of this.#module.slots) {
-      const arg = launch.operands[slot.operand]!;
-      const strides = slot.kept
+    for (let j = 0; j < slots.length; j++) {
+      const slot = slots[j]!, arg = launch.operands[slot.operand]!;
+      const strides = slot.kept && mode !== "map"
         ? arg.strides.slice(0, kept)
         : order === null
         ? arg.strides
         : order.map((d) => arg.strides[d]!);
-      const s = this.#staged(arg, slot.operand, slot.kept ? keptSizes : full, strides, slot);
+      const s = this.#staged(arg, slot.operand, slot.kept ? keptSizes : full, strides, j, slot);
       if (s === null || (!always && short(s))) return false;
       (slot.kept ? keptStaged : staged).push(s);
     }
-    const sizes = mode === "map" ? launch.sizes : keptSizes;
     const outputs = launch.outputs.map((arg, j): Staged => {
-      const { bytes, base } = this.#module.outputs[j]!;
-      return this.#inMemory(arg, bytes, base, sizes, arg.strides.slice(0, sizes.length));
+      const strides = arg.strides.length === keptSizes.length ? arg.strides : arg.strides.slice(0, keptSizes.length);
+      return this.#inMemory(arg, slots.length + j, this.#module.outputs[j]!, keptSizes, strides);
     });
-    if (!always && mode === "columns" && launch.sizes[kept - 1]! < SHORT) return false;
     this.#scalars(launch);
+    this.#addresses([...staged, ...keptStaged, ...outputs]);
     if (mode === "map") this.#map(product(full), staged, outputs);
     else if (mode === "rows") {
       this.#rows(product(keptSizes), product(launch.sizes.slice(kept)), staged, keptStaged, outputs);
@@ -140,9 +126,10 @@ export class WasmRunner {
     operand: number,
     sizes: readonly number[],
     strides: readonly number[],
-    { bytes, base }: { readonly bytes: number; readonly base: number },
+    array: number,
+    place: { readonly bytes: number; readonly base: number },
   ): Staged | null {
-    if (arg.buffer !== null) return this.#inMemory(arg, bytes, base, sizes, strides);
+    if (arg.buffer !== null) return this.#inMemory(arg, array, place, sizes, strides);
     let least = arg.offset, most = arg.offset;
     for (let d = 0; d < sizes.length; d++) {
       const reach = strides[d]! * (sizes[d]! - 1);
@@ -150,37 +137,62 @@ export class WasmRunner {
       else most += reach;
     }
     if (least < -2147483648 || most > 2147483647 || !this.#kernel.operands[operand]!.virtual) return null;
-    const virtual = { start: arg.offset, sizes, strides };
-    return { walk: null, virtual, block: this.#scratch.uint32, at: base / 4, constant: least === most };
+    return {
+      direct: -1,
+      entry: wasmTable / 4 + array,
+      ...place,
+      walk: null,
+      virtual: { start: arg.offset, sizes, strides },
+      block: this.#memory.uint32,
+      at: place.base / 4,
+      constant: least === most,
+    };
   }
 
   #inMemory(
     arg: ArrayArg,
-    bytes: number,
-    base: number,
+    array: number,
+    { bytes, base }: { readonly bytes: number; readonly base: number },
     sizes: readonly number[],
     strides: readonly number[],
   ): Staged {
-    const host = hostOf(arg.buffer), type = wordsType(bytes), each = Math.max(1, bytes / 4 >> 0);
-    const start = arg.offset + host.byteOffset / bytes;
-    const walk = walkOf(host.memory.view(type), start, each, sizes, strides);
+    const { memory, byteOffset } = hostOf(arg.buffer), type = wordsType(bytes);
+    const inRow = memory.buffer === this.#memory.buffer && contiguous(sizes, strides);
+    const start = arg.offset + byteOffset / bytes;
+    const walk = inRow ? null : walkOf(memory.view(type), start, Math.max(1, bytes / 4 >> 0), sizes, strides);
     return {
+      direct: inRow ? memory.start + byteOffset + arg.offset * bytes : -1,
+      entry: wasmTable / 4 + array,
+      bytes,
+      base,
       walk,
-      virtual: { start: 0, sizes, strides },
-      block: this.#scratch[type],
+      virtual: noVirtual,
+      block: this.#memory[type],
       at: base / Math.min(4, bytes),
-      constant: isConstant(walk),
+      constant: walk !== null && isConstant(walk),
     };
   }
 
-  /** Copies points of operands to their blocks. */
+  /** Sets the addresses of arrays that are copied. */
+  #addresses(arrays: readonly Staged[]): void {
+    for (const s of arrays) if (s.direct < 0) this.#memory.int32[s.entry] = s.base;
+  }
+
+  /** Points of a block: more where nothing is copied. */
+  #points(arrays: readonly Staged[]): number {
+    for (const s of arrays) if (s.direct < 0) return this.#module.points;
+    return wasmPoints;
+  }
+
+  /** Copies points of operands to their blocks, or sets their addresses. */
   #in(staged: readonly Staged[], first: number, count: number): void {
     for (const s of staged) {
-      if (s.constant) continue;
-      if (s.walk !== null) stage(s.walk, first, count, s.block, s.at, false);
+      if (s.direct >= 0) this.#memory.int32[s.entry] = s.direct + first * s.bytes;
+      else if (s.constant) continue;
+      else if (s.walk !== null) stage(s.walk, first, count, s.block, s.at, false);
       else {
         const { start, sizes, strides } = s.virtual;
-        stageOffsets(start, sizes, strides, first, count, this.#scratch.int32, s.at);
+        stageOffsets(start, sizes, strides, first, count, this.#memory.int32, s.at);
       }
     }
   }
@@ -190,22 +202,38 @@ export class WasmRunner {
     for (const s of staged) {
       if (!s.constant) continue;
       if (s.walk !== null) stage(s.walk, 0, count, s.block, s.at, false);
-      else this.#scratch.int32.fill(s.virtual.start, s.at, s.at + count);
+      else this.#memory.int32.fill(s.virtual.start, s.at, s.at + count);
     }
   }
 
-  #out(outputs: readonly Staged[], first: number, count: number): void {
-    for (const { walk, block, at } of outputs) stage(walk!, first, count, block, at, true);
+  /** Sets the addresses of outputs: their own, or of their blocks. */
+  #to(outputs: readonly Staged[], first: number, own: boolean): void {
+    for (const s of outputs) {
+      if (s.direct >= 0) this.#memory.int32[s.entry] = own ? s.direct + first * s.bytes : s.base;
+    }
+  }
+
+  /** Copies outputs from their blocks; those in the heap, too, unless `own`. */
+  #out(outputs: readonly Staged[], first: number, count: number, own: boolean): void {
+    for (const { direct, walk, base, bytes, block, at } of outputs) {
+      if (walk !== null) stage(walk, first, count, block, at, true);
+      else if (!own) this.#memory.uint8.copyWithin(direct + first * bytes, base, base + count * bytes);
+    }
   }
 
   #map(total: number, staged: readonly Staged[], outputs: readonly Staged[]): void {
-    const { points } = this.#module, run = this.#run;
+    const { step } = this.#module, run = this.#run;
+    const points = Math.min(this.#points(staged), this.#points(outputs));
     this.#constants(staged, Math.min(total, points));
-    for (let first = 0; first < total; first += points) {
-      const count = Math.min(points, total - first);
+    const whole = total - total % step;
+    for (let first = 0; first < total;) {
+      // More than the last points would be stored: those go through blocks.
+      const own = first < whole, count = Math.min(points, (own ? whole : total) - first);
       this.#in(staged, first, count);
+      this.#to(outputs, first, own);
       run(0, count, 0);
-      this.#out(outputs, first, count);
+      this.#out(outputs, first, count, own);
+      first += count;
     }
   }
 
@@ -216,13 +244,15 @@ export class WasmRunner {
     kept: readonly Staged[],
     outputs: readonly Staged[],
   ): void {
-    const { points } = this.#module, run = this.#run;
-    const together = Math.max(1, Math.min(points, Math.floor(points / Math.max(1, length))));
+    const run = this.#run, points = this.#points(staged);
+    const most = Math.min(this.#points(kept), this.#points(outputs));
+    const together = Math.max(1, Math.min(most, Math.floor(points / Math.max(1, length))));
     this.#constants(staged, Math.min(total * length, points));
-    this.#constants(kept, Math.min(total, points));
+    this.#constants(kept, Math.min(total, together));
     for (let row = 0; row < total; row += together) {
       const rows = Math.min(together, total - row);
       this.#in(kept, row, rows);
+      this.#to(outputs, row, true);
       if (length <= points) {
         this.#in(staged, row * length, rows * length);
         run(rows, length, 3);
@@ -233,7 +263,7 @@ export class WasmRunner {
           run(1, count, (at === 0 ? 1 : 0) | (at + count === length ? 2 : 0));
         }
       }
-      this.#out(outputs, row, rows);
+      this.#out(outputs, row, rows, true);
     }
   }
 
@@ -250,6 +280,7 @@ export class WasmRunner {
       together = columns <= points ? Math.max(1, Math.floor(points / columns)) : 1;
     this.#constants(staged, points);
     this.#constants(kept, width);
+    this.#to(outputs, 0, false);
     for (let outer = 0; outer < total; outer++) {
       for (let column = 0; column < columns; column += width) {
         const count = Math.min(width, columns - column);
@@ -260,14 +291,14 @@ export class WasmRunner {
           this.#in(staged, (outer * reduced + row) * columns + column, together > 1 ? rows * columns : count);
           run(rows, count, (row === 0 ? 1 : 0) | (row + rows === reduced ? 2 : 0));
         }
-        this.#out(outputs, outer * columns + column, count);
+        this.#out(outputs, outer * columns + column, count, false);
       }
     }
   }
 
   /** Lays the scalar arguments where the module reads them, each in the form it is computed in. */
   #scalars({ scalars }: Launch): void {
-    const { int32, int64, float32, float64 } = this.#scratch;
+    const { int32, int64, float32, float64 } = this.#memory;
     for (let j = 0; j < scalars.length; j++) {
       const value = scalars[j]!, dtype = this.#kernel.scalars[j]!, { kind, itemsize } = dtypes[dtype];
       if (dtype === "float64") float64[j] = Number(value);
@@ -284,6 +315,18 @@ export class WasmRunner {
 /** Whether an operand would be copied in many small pieces. */
 function short({ walk, constant }: Staged): boolean {
   return walk !== null && !constant && walk.sizes.length > 1 && runLength(walk) < SHORT;
+}
+
+/** Whether the points of an array lie in a row. */
+function contiguous(sizes: readonly number[], strides: readonly number[]): boolean {
+  let next = 1;
+  for (let d = sizes.length - 1; d >= 0; d--) {
+    const size = sizes[d]!;
+    if (size === 1) continue;
+    if (strides[d] !== next) return false;
+    next *= size;
+  }
+  return true;
 }
 
 function product(sizes: readonly number[]): number {
