@@ -34,6 +34,8 @@ const chunk = 256;
 const unroll = { map: 2, rows: 4 } as const;
 /** Bodies of more values than this are not unrolled; of more bytes than the other, not compiled. */
 const longBody = 24, mostBytes = 64 << 10;
+/** Steps of a map that are taken with guards where one found something. */
+const detour = 16;
 
 /** A block of an operand: its points, or those of the kept loops only. A virtual operand's are int32 offsets. */
 export interface WasmSlot {
@@ -86,13 +88,12 @@ export function compileWasm(kernel: Kernel, features: WasmFeatures = { fused: fa
   }
 }
 
-/** What is stored of one output: its block, and vectors of which the first `each` bytes count. */
-interface OutputValues {
-  /** The address of its first point. */
-  readonly base: Value;
+/** A vector that is stored, or the first bytes of it. */
+interface Store {
+  readonly address: Value;
+  readonly at: number;
+  readonly value: Value;
   readonly bytes: number;
-  readonly values: readonly Value[];
-  readonly each: 4 | 8 | 16;
 }
 
 /** Running values of a reduction: their vectors, and locals that hold them. */
@@ -120,6 +121,9 @@ class WasmText {
   /** Sums of float64 whose rounding errors are added up too. */
   readonly #exact: boolean;
   readonly #w = new BodyWriter(parameters);
+  readonly #module = new ModuleWriter();
+  /** Indices of the functions that the graph calls, once they were added. */
+  #callees: readonly number[] | null = null;
   /** Points a map takes at once. */
   #step = 4;
 
@@ -185,8 +189,8 @@ class WasmText {
     else if (this.#mode === "rows") this.#rows();
     else this.#reduceColumns();
     if (this.#w.bytes.length > mostBytes) throw new Inexpressible(`a body of ${this.#w.bytes.length} bytes`);
-    const module = new ModuleWriter();
-    this.#w.link(addCallees(module, this.#g.callees));
+    const module = this.#module;
+    this.#w.link(this.#callees ?? addCallees(module, this.#g.callees));
     module.add({ parameters: ["i32", "i32", "i32"], results: [] }, this.#w.locals, this.#w.bytes);
     return {
       bytes: module.bytes(),
@@ -297,54 +301,71 @@ class WasmText {
     return this.#g.op("i32.lt_s", [a, b]);
   }
 
-  /** What is stored of the outputs, in order. */
-  #stored(exprs: readonly Expr[], vectors: Vectors): OutputValues[] {
-    let at = 0;
-    return this.#k.outputs.map((o, j) => {
-      const components = exprs.slice(at, at += o.components).map((e) =>
+  /** What is stored of the outputs at four points from `i + step` on, or at `i` only. */
+  #stores(exprs: readonly Expr[], vectors: Vectors, i: Value, step: number, single = false): Store[] {
+    let next = 0;
+    return this.#k.outputs.flatMap((o, j) => {
+      const components = exprs.slice(next, next += o.components).map((e) =>
         castVec(this.#g, vectors.of(e), e.dtype, o.dtype)
       );
-      const { values, bytes: each } = storedVec(this.#g, o.dtype, components);
-      return { base: this.#base(this.#slots.length + j), bytes: this.#outputs[j]!.bytes, values, each };
+      const { values, bytes: each } = storedVec(this.#g, o.dtype, components), { bytes } = this.#outputs[j]!;
+      const address = this.#address(this.#base(this.#slots.length + j), i, bytes);
+      if (single) return [{ address, at: 0, value: values[0]!, bytes }];
+      return values.map((value, part) => ({ address, at: step * bytes + 16 * part, value, bytes: each }));
     });
-  }
-
-  /** What storing at `i` needs: the values, and where they go. */
-  #roots(stored: readonly OutputValues[], i: Value): Value[] {
-    return stored.flatMap(({ base, bytes, values }) => values.flatMap((v) => [this.#address(base, i, bytes), v]));
-  }
-
-  /** Stores four points at `i + step`. */
-  #store(stored: readonly OutputValues[], i: Value, step: number): void {
-    const w = this.#w;
-    for (const { base, bytes, values, each } of stored) {
-      values.forEach((v, part) => {
-        const at = step * bytes + 16 * part;
-        w.push(this.#address(base, i, bytes), v);
-        w.emit(each === 16 ? control.store(at) : control.storeLane(each, at));
-      });
-    }
   }
 
   #map(): void {
     const w = this.#w, g = this.#g;
     w.local("i32");
-    const i = this.#i();
-    const first = this.#stored(this.#body, this.#vectors(i, 0));
-    const steps = size(first.flatMap((s) => s.values)) > longBody ? 1 : unroll.map;
-    const all = Array.from(
+    const i = this.#i(), n = this.#local(length, "i32", 0);
+    const first = this.#stores(this.#body, this.#vectors(i, 0), i, 0);
+    const steps = size(first.map((s) => s.value)) > longBody ? 1 : unroll.map;
+    const stores = Array.from(
       { length: steps },
-      (_, u) => u === 0 ? first : this.#stored(this.#body, this.#vectors(i, 4 * u)),
-    );
-    const roots = all.flatMap((stored) => this.#roots(stored, i));
+      (_, u) => u === 0 ? first : this.#stores(this.#body, this.#vectors(i, 4 * u), i, 4 * u),
+    ).flat();
     this.#step = 4 * steps;
-    w.hoist(roots, 0);
-    this.#openLoop(this.#less(i, this.#local(length, "i32", 0)));
-    w.begin(roots);
-    all.forEach((stored, u) => this.#store(stored, i, 4 * u));
-    w.end();
-    this.#set(this.#counter, this.#add(i, g.i32(4 * steps)));
+    const next = this.#add(i, g.i32(this.#step));
+    const ordinary = this.#ordinary(stores, i, next);
+    w.hoist(rootsOf(stores), 0);
+    this.#openLoop(this.#less(i, n));
+    if (ordinary !== null) {
+      const stop = w.local("i32"), far = this.#add(i, g.i32(detour * this.#step));
+      w.push(i, n, n);
+      w.emit(control.call(ordinary), control.set(this.#counter));
+      this.#set(stop, g.select(far, n, this.#less(far, n)));
+      this.#openLoop(this.#less(i, this.#local(stop, "i32", 1)));
+    }
+    write(w, stores);
+    this.#set(this.#counter, next);
+    if (ordinary !== null) this.#closeLoop();
     this.#closeLoop();
+  }
+
+  /**
+   * A function that goes on from a point until a guard finds something, and returns where; null where there are no guards. It calls nothing:
+   * around calls engines keep few values in registers.
+   */
+  #ordinary(stores: readonly Store[], i: Value, next: Value): number | null {
+    const g = this.#g, found = g.unguarded(stores.map((s) => s.value));
+    if (found === null) return null;
+    this.#callees = addCallees(this.#module, g.callees);
+    const w = new BodyWriter(parameters), plain = stores.map((s, k) => ({ ...s, value: found.roots[k]! }));
+    w.local("i32");
+    w.hoist([found.any, ...rootsOf(plain)], 0);
+    w.push(this.#local(rows, "i32", 0));
+    w.emit(control.set(this.#counter), control.block, control.loop);
+    w.push(g.op("i32.eqz", [this.#less(i, this.#local(length, "i32", 0))]));
+    w.emit(control.brIf(1));
+    write(w, plain, () => {
+      w.push(found.any);
+      w.emit(control.brIf(1));
+    }, [found.any]);
+    w.push(next);
+    w.emit(control.set(this.#counter), control.br(0), control.end, control.end);
+    w.push(i);
+    return this.#module.add({ parameters: ["i32", "i32", "i32"], results: ["i32"] }, w.locals, w.bytes);
   }
 
   // Reductions
@@ -482,13 +503,7 @@ class WasmText {
       const v = this.#vecs(first);
       this.#assign(first, this.#merge(v, v.map((x) => permuted(g, x, distance))));
     }
-    const stored = this.#stored(this.#epilogue, this.#vectors(r, 0, true, this.#vecs(first)));
-    w.begin(this.#roots(stored, r));
-    for (const { base, bytes, values } of stored) {
-      w.push(this.#address(base, r, bytes), values[0]!);
-      w.emit(bytes === 16 ? control.store(0) : control.storeLane(bytes, 0));
-    }
-    w.end();
+    write(w, this.#stores(this.#epilogue, this.#vectors(r, 0, true, this.#vecs(first)), r, 0, true));
     w.emit(control.else);
     this.#save(kept, () => g.i32(0), (j) => places[j]!);
     w.emit(control.end);
@@ -573,16 +588,29 @@ class WasmText {
     }
     w.push(this.#flag(2));
     w.emit(control.if);
-    const stored = this.#stored(this.#epilogue, this.#vectors(i, 0, true, acc));
-    w.begin(this.#roots(stored, i));
-    this.#store(stored, i, 0);
-    w.end();
+    write(w, this.#stores(this.#epilogue, this.#vectors(i, 0, true, acc), i, 0));
     w.emit(control.else);
     this.#save(accs, place, (j) => this.#columns[j]!);
     w.emit(control.end);
     this.#set(counter, this.#add(i, g.i32(4)));
     this.#closeLoop();
   }
+}
+
+/** What storing needs: addresses and values. */
+function rootsOf(stores: readonly Store[]): Value[] {
+  return stores.flatMap((s) => [s.address, s.value]);
+}
+
+/** Computes what is stored and stores it, after something else that needs values. */
+function write(w: BodyWriter, stores: readonly Store[], before?: () => void, more: readonly Value[] = []): void {
+  w.begin([...more, ...rootsOf(stores)]);
+  before?.();
+  for (const { address, at, value, bytes } of stores) {
+    w.push(address, value);
+    w.emit(bytes === 16 ? control.store(at) : control.storeLane(bytes, at));
+  }
+  w.end();
 }
 
 function zeros(g: Graph, form: VecForm): Vec {

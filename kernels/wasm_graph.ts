@@ -64,6 +64,29 @@ export class Graph {
     return this.#make("guard", [any, ...args, fast, mask], [this.#callee({ ...callee, masked: true })], "v128", 0);
   }
 
+  /** The values with the fast answers of all guards, and whether a lane needs another one; null where there are no guards. */
+  unguarded(roots: readonly Value[]): { readonly roots: readonly Value[]; readonly any: Value } | null {
+    const done = new Map<Value, Value>(), masks = new Set<Value>();
+    const visit = (v: Value): Value => {
+      let out = done.get(v);
+      if (out === undefined) {
+        if (v.op === "guard") {
+          masks.add(visit(v.args.at(-1)!));
+          out = visit(v.args.at(-2)!);
+        } else {
+          const args = v.args.map(visit);
+          out = args.every((a, k) => a === v.args[k]) ? v : this.#make(v.op, args, v.imm, v.type, 0);
+        }
+        done.set(v, out);
+      }
+      return out;
+    };
+    const found = roots.map(visit), [first, ...others] = masks;
+    if (first === undefined) return null;
+    const mask = others.reduce((a, b) => this.op("v128.or", [a, b]), first);
+    return { roots: found, any: this.op("v128.any_true", [mask]) };
+  }
+
   i32(value: number): Value {
     return this.op("i32.const", [], signedLeb(value | 0));
   }

@@ -38,8 +38,9 @@ export class Lanes {
   mul = (x: Value, y: Value): Value => this.#f("mul", x, y);
   div = (x: Value, y: Value): Value => this.#f("div", x, y);
   sqrt = (x: Value): Value => this.#f("sqrt", x);
-  abs = (x: Value): Value => this.#f("abs", x);
-  neg = (x: Value): Value => this.#f("neg", x);
+  // Engines are slower at their own instructions for these two.
+  abs = (x: Value): Value => this.and(x, this.#magnitude());
+  neg = (x: Value): Value => this.xor(x, this.signBit());
   nearest = (x: Value): Value => this.#f("nearest", x);
   /** `limit < x ? limit : x`: a NaN stays. */
   atMost = (x: Value, limit: number): Value => this.#f("pmin", x, this.c(limit));
@@ -66,6 +67,11 @@ export class Lanes {
     return this.bits(this.shape === "f32x4" ? -0x80000000 : -(1n << 63n));
   }
 
+  /** All bits but the sign. */
+  #magnitude(): Value {
+    return this.bits(this.shape === "f32x4" ? 0x7fffffff : (1n << 63n) - 1n);
+  }
+
   /** The magnitude of `x` with the sign of `y`. */
   copysign(x: Value, y: Value): Value {
     return this.select(this.signBit(), y, x);
@@ -74,6 +80,11 @@ export class Lanes {
   /** Whether |x| < limit; not for NaN. */
   within(x: Value, limit: number): Value {
     return this.lt(this.abs(x), this.c(limit));
+  }
+
+  /** Whether |x| > limit, or x is NaN. */
+  beyond(x: Value, limit: number): Value {
+    return this.#i("gt_s", this.abs(x), this.c(limit));
   }
 
   /** `x * y + z`, rounded once where that is faster. */

@@ -58,18 +58,6 @@ const logPolyF = [
   -0.11479733884334564,
   0.06971611827611923,
 ];
-/** (tanh(x) - x) / x^3 over x^2 for |x| < 0.625. */
-const tanhPolyF = [
-  -0.3333333432674408,
-  0.133332759141922,
-  -0.05395336449146271,
-  0.021724475547671318,
-  -0.008208840154111385,
-  0.0021503702737390995,
-];
-/** (tanh(x) - x) / x^3 = P / Q over x^2 for |x| < 0.626. */
-const tanhTop = [-0.3333333333333333, -0.020498732348960342, -0.000199175059379339];
-const tanhBottom = [1, 0.46149619704687744, 0.023291242092234255, 0.00020653054133456554];
 /** (sin(r) - r) / r^3 and (cos(r) - 1 + r^2/2) / r^4 over r^2 for |r| <= pi / 4; to 53 bits, and to 35. */
 const sinPoly = [
   -0.16666666666666666,
@@ -127,12 +115,28 @@ function reduceExp(l: Lanes, x: Value, f32 = false): { n: Value; k: Value; r: Va
   return { n, k, r, low: l.madd(n, l.c(-d), l.sub(t, r)) };
 }
 
-const exp: Unary = (l, x) => {
+/** exp(x) where that is a normal number. */
+function normalExp(l: Lanes, x: Value): Value {
+  const f32 = l.shape === "f32x4";
+  const { k, r } = reduceExp(l, x, f32);
+  const p = f32 ? l.horner(r, [1, 1, ...expPolyF]) : l.add(l.c(1), expTail(l, r, r));
+  // The low bits of k go to the exponent.
+  return l.iadd(p, l.shl(k, f32 ? 23 : 52));
+}
+
+/** exp(x) for every x. */
+const anyExp: Unary = (l, x) => {
   const f32 = l.shape === "f32x4";
   const c = l.atLeast(l.atMost(x, f32 ? 89 : 710), f32 ? -104 : -746);
   const { k, r } = reduceExp(l, c, f32);
   return l.scale(l.add(l.c(1), expTail(l, r, r, f32)), k);
 };
+
+const exp: Unary = (l, x) =>
+  l.g.guard(lane(l, "exp"), [x], normalExp(l, x), l.beyond(x, l.shape === "f32x4" ? 87 : 708));
+
+/** Functions of vectors that guards call for what is out of the ordinary range. */
+export const guarded: Readonly<Record<string, Unary>> = { exp: anyExp };
 
 const exp2: Unary = (l, x) => {
   const c = l.atLeast(l.atMost(x, 1025), -1076);
@@ -222,21 +226,14 @@ const log1p: Unary = (l, x) => {
 };
 
 const tanh: Unary = (l, x) => {
-  if (l.shape === "f32x4") {
-    const s = l.mul(x, x);
-    const low = l.add(x, l.mul(l.mul(x, s), l.poly(s, tanhPolyF)));
-    const e = exp(l, l.mul(l.c(2), l.atMost(l.abs(x), 10)));
-    const high = l.sub(l.c(1), l.div(l.c(2), l.add(e, l.c(1))));
-    return l.copysign(l.select(l.within(x, 0.625), low, high), x);
-  }
-  // Near 0 x + x^3 P / Q; else 1 - 2 / (exp(2|x|) + 1). They share the division.
-  const { n, r } = reduceExp(l, l.mul(l.c(2), l.atMost(l.abs(x), 22)));
-  const e = l.mul(l.add(l.c(1), expTail(l, r, r)), l.exponent(n));
-  const z = l.mul(x, x), small = l.within(x, 0.625);
-  const top = l.select(small, l.mul(l.mul(x, z), l.horner(z, tanhTop)), l.c(-2));
-  const bottom = l.select(small, l.horner(z, tanhBottom), l.add(e, l.c(1)));
-  const result = l.add(l.select(small, x, l.c(1)), l.div(top, bottom));
-  return l.copysign(result, x);
+  const f32 = l.shape === "f32x4";
+  // t / (t + 2) with t = exp(2|x|) - 1 = (exp(r) - 1) 2^n + (2^n - 1).
+  const { n, r } = reduceExp(l, l.mul(l.c(2), l.atMost(l.abs(x), f32 ? 10 : 22)), f32);
+  const power = l.exponent(n), t = l.madd(expTail(l, r, r, f32), power, l.sub(power, l.c(1)));
+  // What the divisor's rounding took counts: 1 / (t + 2) is (1 - q) / 2.
+  const divisor = l.add(t, l.c(2)), lost = l.sub(t, l.sub(divisor, l.c(2))), q = l.div(t, divisor);
+  const off = l.mul(l.mul(q, lost), l.mul(l.c(0.5), l.sub(l.c(1), q)));
+  return l.copysign(l.sub(q, off), x);
 };
 
 const sinh: Unary = (l, x) => {
@@ -246,7 +243,7 @@ const sinh: Unary = (l, x) => {
 };
 
 const cosh: Unary = (l, x) => {
-  const a = l.abs(x), e = exp(l, l.atMost(a, 709));
+  const a = l.abs(x), e = normalExp(l, l.atMost(a, 709));
   const r = l.add(l.mul(l.c(0.5), e), l.div(l.c(0.5), e));
   return l.g.guard(lane(l, "cosh"), [x], r, l.gt(a, l.c(709)));
 };

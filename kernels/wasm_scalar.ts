@@ -5,6 +5,8 @@
 import { helpers } from "./preamble/js.ts";
 import { control, type ModuleWriter, type WasmOp, type WasmType } from "./wasm_binary.ts";
 import { BodyWriter, type Callee, Graph, type Value } from "./wasm_graph.ts";
+import { Lanes } from "./wasm_lanes.ts";
+import { guarded } from "./wasm_math.ts";
 
 /** Imported functions. Math's own are passed as they are: some engines call them without leaving compiled code. */
 export const imports = {
@@ -137,7 +139,23 @@ export function addCallees(module: ModuleWriter, callees: readonly Callee[]): nu
     const parameters = Array.from({ length: c.arity }, () => type) satisfies WasmType[];
     return { index: module.import(c.name, { parameters, results: [type] }), from: type, to: type };
   });
-  return callees.map((c, k) => addLanes(module, c, inner[k] ?? addScalar(module, c)));
+  return callees.map((c, k) =>
+    c.masked && Object.hasOwn(guarded, c.name)
+      ? addGuarded(module, c)
+      : addLanes(module, c, inner[k] ?? addScalar(module, c))
+  );
+}
+
+/** The function that computes lanes of a mask for all arguments. */
+function addGuarded(module: ModuleWriter, { name, shape }: Callee): number {
+  const g = new Graph(), l = new Lanes(g, shape as Lanes["shape"]);
+  const [x, fast, mask] = [0, 1, 2].map((local) => g.local(local, "v128", 0)) as [Value, Value, Value];
+  const result = l.select(mask, guarded[name]!(l, x), fast);
+  const body = new BodyWriter(3);
+  body.begin([result]);
+  body.push(result);
+  body.end();
+  return module.add({ parameters: ["v128", "v128", "v128"], results: ["v128"] }, body.locals, body.bytes);
 }
 
 function addScalar(module: ModuleWriter, c: Callee): { index: number; from: WasmType; to: WasmType } {

@@ -3,7 +3,7 @@ import { strict as assert } from "node:assert";
 import { test } from "node:test";
 import { tnp } from "../mod.ts";
 import { compileWasm } from "../kernels/wasm.ts";
-import { wasmProbes } from "../kernels/wasm_probe.ts";
+import { wasmFeatures } from "../kernels/wasm_probe.ts";
 import type { BinaryOp, Expr, UnaryOp } from "../kernels/expr.ts";
 import type { Kernel } from "../kernels/kernel.ts";
 import { dtypes, type ScalarType, type TypedArray } from "../src/base/dtype.ts";
@@ -367,7 +367,7 @@ test("wasm: with and without fused multiplication modules are valid", () => {
   });
   const plain = compileWasm(k)!.bytes, fused = compileWasm(k, { fused: true })!.bytes;
   assert.ok(WebAssembly.validate(plain));
-  assert.equal(WebAssembly.validate(fused), WebAssembly.validate(wasmProbes.fused));
+  if (wasmFeatures().fused) assert.ok(WebAssembly.validate(fused));
   assert.notDeepEqual(plain, fused);
 });
 

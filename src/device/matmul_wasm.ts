@@ -3,7 +3,7 @@
  * @module
  */
 import { matmulColumns, type MatmulMode, type MatmulType, matmulWasm } from "../../kernels/wasm_matmul.ts";
-import { wasmProbes } from "../../kernels/wasm_probe.ts";
+import { wasmFeatures } from "../../kernels/wasm_probe.ts";
 import { type DType, dtypeInfo } from "../base/dtype.ts";
 import type { HostArray } from "./host.ts";
 import { fromBfloat16, type Matrix, matrixOf, toBfloat16 } from "./matmul_js.ts";
@@ -37,7 +37,7 @@ function runOf(type: MatmulType): { readonly run: Run; readonly memory: ArrayBuf
   const memory = state.memory ??= new WebAssembly.Memory({ initial: pages, maximum: pages });
   let run = state.runs.get(type);
   if (run === undefined) {
-    const bytes = matmulWasm(type, { fused: WebAssembly.validate(wasmProbes.fused) });
+    const bytes = matmulWasm(type, wasmFeatures());
     run = new WebAssembly.Instance(new WebAssembly.Module(bytes), { h: { memory } }).exports["run"] as Run;
     state.runs.set(type, run);
   }

@@ -7,7 +7,7 @@
  */
 import { available } from "../../ffi/open.ts";
 import { wasmScratch } from "../../kernels/wasm.ts";
-import { type WasmFeatures, wasmProbes } from "../../kernels/wasm_probe.ts";
+import { hasVectors, type WasmFeatures, wasmFeatures } from "../../kernels/wasm_probe.ts";
 import { findCompiler } from "./compiler.ts";
 import { cpuConfig } from "./config.ts";
 import type { Heap } from "./arena.ts";
@@ -29,7 +29,7 @@ export class EngineMemory {
   readonly float64: Float64Array;
   /** Where arrays may live; null where there is no heap. */
   readonly heap: Heap | null;
-  readonly features: WasmFeatures = { fused: WebAssembly.validate(wasmProbes.fused) };
+  readonly features: WasmFeatures = wasmFeatures();
 
   constructor(heap: boolean) {
     const pages = wasmScratch + (heap ? heapBytes + margin : 0) >> 16;
@@ -50,10 +50,7 @@ let state: EngineMemory | null | undefined;
 
 /** The engine's memory; null where there is no WebAssembly with vectors. */
 export function engineMemory(): EngineMemory | null {
-  if (state === undefined) {
-    const there = typeof WebAssembly === "object" && WebAssembly.validate(wasmProbes.vectors);
-    state = there ? new EngineMemory(embedded()) : null;
-  }
+  if (state === undefined) state = hasVectors() ? new EngineMemory(embedded()) : null;
   return state;
 }
 
