@@ -22,18 +22,22 @@ import { formOf, loadVec, maskOf, partsOf, scalarVec, storedVec, type Vec, type 
 export const wasmScratch = 256 << 10;
 /** Where the addresses of the arrays stand, 4 bytes each: of the slots in their order, then of the outputs. */
 export const wasmTable = 4096;
+/** Where the points from row to row stand of what is reduced to columns. */
+export const wasmStride: number = wasmTable - 4;
 /** Where the running values of a long reduction are kept between calls, and where blocks begin. */
-const stateBase = 1024, stateEnd = wasmTable, blockBase = 5120;
+const stateBase = 1024, stateEnd = wasmStride, blockBase = 5120;
 /** Points a call goes over at most where nothing is copied: engines make their better code between calls. */
 export const wasmPoints = 65536;
 /** Points a block has at most: enough that the engine's own copies are quick, few enough that blocks stay in the second cache. */
 const mostPoints = 8192;
 /** Points whose sum is added up plainly before it is added to a total with its rounding error. */
 const chunk = 256;
-/** Vectors a step of a loop takes, if its body is short: of maps, and of rows that are reduced to one number. */
-const unroll = { map: 2, rows: 4 } as const;
-/** Bodies of more values than this are not unrolled; of more bytes than the other, not compiled. */
-const longBody = 24, mostBytes = 64 << 10;
+/** Vectors a step of a loop takes, if its body is short: of maps, of rows that are reduced to one number, of columns and their rows. */
+const unroll = { map: 2, rows: 4, columns: 2, columnRows: 4 } as const;
+/** Vectors of float32 that are added up in pairs before they are added in float64. */
+const together = 4;
+/** Bodies of more values than this are not unrolled, those of columns of more than the second; of more bytes than the last, not compiled. */
+const longBody = 24, longColumn = 8, mostBytes = 64 << 10;
 /** Steps of a map that are taken with guards where one found something. */
 const detour = 16;
 
@@ -114,12 +118,14 @@ class WasmText {
   readonly #outputs: { base: number; bytes: number }[] = [];
   readonly #points: number;
   readonly #g: Graph;
-  /** Forms of the running values, and where the columns' lie between calls. */
+  /** Forms of what comes in and of the running values, and where the columns' lie between calls. */
+  readonly #inner: readonly VecForm[];
   readonly #forms: readonly VecForm[];
   readonly #columns: number[] = [];
   readonly #plainSum: boolean;
-  /** Sums of float64 whose rounding errors are added up too. */
+  /** Sums of float64 whose rounding errors are added up too, and sums of float32, which run in float64. */
   readonly #exact: boolean;
+  readonly #wide: boolean;
   readonly #w = new BodyWriter(parameters);
   readonly #module = new ModuleWriter();
   /** Indices of the functions that the graph calls, once they were added. */
@@ -139,7 +145,9 @@ class WasmText {
     this.#mode = k.kind === "map" ? "map" : k.inner === "kept" ? "columns" : "rows";
     this.#plainSum = m !== null && isPlainSum(m);
     this.#exact = this.#plainSum && m!.dtypes.every((d) => d === "float64");
-    this.#forms = m === null ? [] : m.dtypes.map((d) => this.#plainSum && d === "float32" ? "f64" : formOf(d));
+    this.#wide = this.#plainSum && m!.dtypes.every((d) => d === "float32");
+    this.#inner = m === null ? [] : m.dtypes.map(formOf);
+    this.#forms = this.#wide ? this.#inner.map(() => "f64") : this.#inner;
     this.#points = this.#layout();
   }
 
@@ -344,8 +352,8 @@ class WasmText {
   }
 
   /**
-   * A function that goes on from a point until a guard finds something, and returns where; null where there are no guards. It calls nothing:
-   * around calls engines keep few values in registers.
+   * A function that goes on from a point until a guard finds something, and returns where; null where there are no guards. It makes none of
+   * their calls: around calls engines keep few values in registers.
    */
   #ordinary(stores: readonly Store[], i: Value, next: Value): number | null {
     const g = this.#g, found = g.unguarded(stores.map((s) => s.value));
@@ -365,6 +373,7 @@ class WasmText {
     w.push(next);
     w.emit(control.set(this.#counter), control.br(0), control.end, control.end);
     w.push(i);
+    w.link(this.#callees);
     return this.#module.add({ parameters: ["i32", "i32", "i32"], results: ["i32"] }, w.locals, w.bytes);
   }
 
@@ -388,8 +397,7 @@ class WasmText {
       const vectors = new Vectors(this.#g, () => {
         throw new Inexpressible("init");
       });
-      const form = this.#forms[j]!, as: ScalarType = form === "f64" ? "float64" : dtype;
-      return vectors.of({ op: "const", dtype: as, src: [], arg: m.init[j]!, id: 0 });
+      return vectors.of({ op: "const", dtype, src: [], arg: m.init[j]!, id: 0 });
     });
   }
 
@@ -398,7 +406,7 @@ class WasmText {
   }
 
   #combineVec(e: Expr, acc: readonly Vec[], val: readonly Vec[], form: VecForm): Vec {
-    // Sums of float32 run in float64, where the expression would round them.
+    // Sums of float32 end in float64, where the expression would round them.
     if (this.#plainSum && form === "f64") {
       const j = Number(e.src[0]!.arg);
       return zip("f64", acc[j]!, val[j]!, (p, q) => this.#g.op("f64x2.add", [p, q]));
@@ -411,8 +419,7 @@ class WasmText {
   #incoming(i: Value, step: number): Vec[] {
     const vectors = this.#vectors(i, step);
     return this.#body.map((e, j) => {
-      const v = vectors.of(e), form = this.#forms[j]!;
-      if (form === "f64" && e.dtype === "float32") return castVec(this.#g, v, "float32", "float64");
+      const v = vectors.of(e), form = this.#inner[j]!;
       return form === "m32" ? { form, parts: maskOf(this.#g, v, "m32") } : v;
     });
   }
@@ -445,29 +452,31 @@ class WasmText {
     const i = this.#i(), r = this.#local(row, "i32", 1);
     const n = this.#local(length, "i32", 0), last = this.#local(end, "i32", 1), until = this.#local(stop, "i32", 2);
     const single = this.#incoming(i, 0);
-    const steps = size(single.flatMap((v) => v.parts)) > longBody ? 2 : unroll.rows;
-    const accs = Array.from({ length: steps }, () => this.#accs());
-    // Totals of chunks with their rounding errors.
+    const long = size(single.flatMap((v) => v.parts)) > longBody, group = this.#wide && !long ? together : 1;
+    const accs = Array.from({ length: long ? 2 : unroll.rows }, () => this.#accs()), steps = group * accs.length;
+    // Totals of chunks, and their rounding errors.
     const totals = exact ? this.#accs() : [], errors = exact ? this.#accs() : [];
-    const kept = [...(exact ? [...totals, ...errors] : accs.flat())];
+    const kept = exact ? [...totals, ...errors] : accs.flat();
     let at = stateBase;
     const places = kept.map((a) => (at += 16 * a.locals.length) - 16 * a.locals.length);
     if (at > stateEnd) throw new Inexpressible("running values");
-    const inits = this.#inits(), first = accs[0]!;
+    const inits = this.#inits(), neutral = this.#paired([inits]), first = accs[0]!, result = exact ? totals : first;
 
     const incoming = Array.from({ length: steps }, (_, u) => u === 0 ? single : this.#incoming(i, 4 * u));
-    const merged = incoming.map((val, u) => this.#merge(this.#vecs(accs[u]!), val));
+    const merged = accs.map((a, u) =>
+      this.#merge(this.#vecs(a), this.#paired(incoming.slice(group * u, group * (u + 1))))
+    );
     const tail = this.#masked(incoming[0]!, inits, g.op("i32.sub", [last, i]));
-    const tailMerged = this.#merge(this.#vecs(first), tail);
-    w.hoist([...merged.flat(), ...tailMerged, ...inits].flatMap((v) => [...v.parts]), 0);
+    const tailMerged = this.#merge(this.#vecs(first), this.#paired([tail]));
+    w.hoist([...merged.flat(), ...tailMerged, ...neutral].flatMap((v) => [...v.parts]), 0);
 
     this.#openLoop(this.#less(r, this.#local(rows, "i32", 0)));
     this.#set(counter, g.op("i32.mul", [r, n]));
     this.#set(end, this.#add(i, n));
     w.push(this.#flag(1));
     w.emit(control.if);
-    if (exact) { for (const a of [...totals, ...errors]) this.#assign([a], [zeros(g, a.form)]); }
-    else for (const a of accs) this.#assign(a, inits);
+    if (exact) { for (const a of kept) this.#assign([a], [zeros(g, a.form)]); }
+    else for (const a of accs) this.#assign(a, neutral);
     w.emit(control.else);
     kept.forEach((a, j) =>
       a.locals.forEach((l, p) => this.#set(l, g.load("v128.load", g.i32(0), places[j]! + 16 * p)))
@@ -478,7 +487,7 @@ class WasmText {
       this.#openLoop(this.#less(i, last));
       const next = this.#add(i, g.i32(chunk));
       this.#set(stop, g.select(next, last, this.#less(next, last)));
-      for (const a of accs) this.#assign(a, inits);
+      for (const a of accs) this.#assign(a, neutral);
     } else this.#set(stop, last);
     this.#openLoop(g.op("i32.eqz", [this.#less(until, this.#add(i, g.i32(4 * steps)))]));
     accs.forEach((a, u) => this.#assign(a, merged[u]!));
@@ -497,18 +506,27 @@ class WasmText {
 
     w.push(this.#flag(2));
     w.emit(control.if);
-    if (exact) this.#assign(first, this.#corrected(totals, errors));
+    if (exact) this.#assign(totals, this.#corrected(totals, errors));
     else this.#foldUnrolled(accs);
     for (const distance of [2, 1]) {
-      const v = this.#vecs(first);
-      this.#assign(first, this.#merge(v, v.map((x) => permuted(g, x, distance))));
+      const v = this.#vecs(result);
+      this.#assign(result, this.#merge(v, v.map((x) => permuted(g, x, distance))));
     }
-    write(w, this.#stores(this.#epilogue, this.#vectors(r, 0, true, this.#vecs(first)), r, 0, true));
+    write(w, this.#stores(this.#epilogue, this.#vectors(r, 0, true, this.#vecs(result)), r, 0, true));
     w.emit(control.else);
     this.#save(kept, () => g.i32(0), (j) => places[j]!);
     w.emit(control.end);
     this.#set(row, this.#add(r, g.i32(1)));
     this.#closeLoop();
+  }
+
+  /** Values that came in, put together in pairs and in the form of the running values. */
+  #paired(values: readonly (readonly Vec[])[]): readonly Vec[] {
+    if (values.length > 1) {
+      const half = values.length / 2;
+      return this.#paired(values.slice(0, half).map((v, k) => this.#merge(v, values[half + k]!)));
+    }
+    return this.#wide ? values[0]!.map((v) => castVec(this.#g, v, "float32", "float64")) : values[0]!;
   }
 
   /** Incoming values with neutral ones in place of those past the first `left` points. */
@@ -553,46 +571,73 @@ class WasmText {
 
   #reduceColumns(): void {
     const w = this.#w, g = this.#g;
-    const [counter, row] = [w.local("i32"), w.local("i32")] as const;
+    const [counter, row, offset] = [w.local("i32"), w.local("i32"), w.local("i32")] as const;
     const i = this.#i(), r = this.#local(row, "i32", 2), n = this.#local(length, "i32", 0);
-    const accs = this.#accs();
-    const inits = this.#inits(), acc = this.#vecs(accs);
-    const merged = this.#merge(acc, this.#incoming(this.#add(g.op("i32.mul", [r, n]), i), 0));
-    w.hoist([...merged, ...inits].flatMap((v) => [...v.parts]), 0);
+    const from = this.#add(this.#local(offset, "i32", 2), i), stride = g.load("i32.load", g.i32(0), wasmStride);
+    const short = size(this.#incoming(from, 0).flatMap((v) => v.parts)) <= longColumn;
+    const tiles = Array.from({ length: short ? unroll.columns : 1 }, (_, t) => 4 * t);
+    const accs = tiles.map(() => this.#accs()), inits = this.#paired([this.#inits()]);
+    /** The running values after some rows more. */
+    const after = (count: number): Vec[][] =>
+      tiles.map((step, t) => {
+        const rows = Array.from({ length: count }, (_, u) => {
+          const at = u === 0 ? from : this.#add(from, g.op("i32.mul", [stride, g.i32(u)]));
+          return this.#incoming(at, step);
+        });
+        const values = this.#wide ? [this.#paired(rows)] : rows;
+        return values.reduce<Vec[]>((acc, val) => this.#merge(acc, val), this.#vecs(accs[t]!));
+      });
+    const [one, several] = [after(1), after(unroll.columnRows)];
+    w.hoist([...one.flat(), ...(short ? several.flat() : []), ...inits].flatMap((v) => [...v.parts]), 0);
     const place = (j: number) => this.#bytes(i, 4 * partsOf(this.#forms[j]!));
-    const loaded = this.#forms.map((form, j): Vec => ({
-      form,
-      parts: accs[j]!.locals.map((_, p) => g.load("v128.load", place(j), this.#columns[j]! + 16 * p)),
-    }));
+    const at = (j: number, step: number) => this.#columns[j]! + step * 4 * partsOf(this.#forms[j]!);
+    const loaded = tiles.map((step, t) =>
+      this.#forms.map((form, j): Vec => ({
+        form,
+        parts: accs[t]![j]!.locals.map((_, p) => g.load("v128.load", place(j), at(j, step) + 16 * p)),
+      }))
+    );
     this.#openLoop(this.#less(i, n));
-    if (this.#plainSum) this.#assign(accs, inits);
+    if (this.#plainSum) { for (const a of accs) this.#assign(a, inits); }
     else {
       w.push(this.#flag(1));
       w.emit(control.if);
-      this.#assign(accs, inits);
+      for (const a of accs) this.#assign(a, inits);
       w.emit(control.else);
-      this.#assign(accs, loaded);
+      accs.forEach((a, t) => this.#assign(a, loaded[t]!));
       w.emit(control.end);
     }
     this.#set(row, g.i32(0));
-    this.#openLoop(this.#less(r, this.#local(rows, "i32", 0)));
-    this.#assign(accs, merged);
-    this.#set(row, this.#add(r, g.i32(1)));
-    this.#closeLoop();
+    this.#set(offset, g.i32(0));
+    const loop = (count: number, values: readonly (readonly Vec[])[]): void => {
+      const next = this.#add(r, g.i32(count));
+      this.#openLoop(g.op("i32.eqz", [this.#less(this.#local(rows, "i32", 0), next)]));
+      this.#assign(accs.flat(), values.flat());
+      this.#set(row, next);
+      this.#set(offset, this.#add(this.#local(offset, "i32", 2), g.op("i32.mul", [stride, g.i32(count)])));
+      this.#closeLoop();
+    };
+    if (short) loop(unroll.columnRows, several);
+    loop(1, one);
     if (this.#plainSum) {
       // Rows of one call are added up by themselves: shorter sums round less.
       w.push(g.op("i32.eqz", [this.#flag(1)]));
       w.emit(control.if);
-      this.#assign(accs, this.#merge(loaded, acc));
+      accs.forEach((a, t) => this.#assign(a, this.#merge(loaded[t]!, this.#vecs(a))));
       w.emit(control.end);
     }
     w.push(this.#flag(2));
     w.emit(control.if);
-    write(w, this.#stores(this.#epilogue, this.#vectors(i, 0, true, acc), i, 0));
+    write(
+      w,
+      tiles.flatMap((step, t) =>
+        this.#stores(this.#epilogue, this.#vectors(i, step, true, this.#vecs(accs[t]!)), i, step)
+      ),
+    );
     w.emit(control.else);
-    this.#save(accs, place, (j) => this.#columns[j]!);
+    tiles.forEach((step, t) => this.#save(accs[t]!, place, (j) => at(j, step)));
     w.emit(control.end);
-    this.#set(counter, this.#add(i, g.i32(4)));
+    this.#set(counter, this.#add(i, g.i32(4 * tiles.length)));
     this.#closeLoop();
   }
 }

@@ -5,7 +5,7 @@
  */
 import { helpers } from "../../kernels/preamble/js.ts";
 import type { Kernel } from "../../kernels/kernel.ts";
-import { compileWasm, wasmImports, type WasmModule, wasmPoints, wasmTable } from "../../kernels/wasm.ts";
+import { compileWasm, wasmImports, type WasmModule, wasmPoints, wasmStride, wasmTable } from "../../kernels/wasm.ts";
 import { debug } from "../base/debug.ts";
 import { dtypes } from "../base/dtype.ts";
 import type { ArrayArg, Launch, VirtualArg } from "./device.ts";
@@ -20,6 +20,9 @@ const SHORT = 12;
 export function wasmAvailable(): boolean {
   return engineMemory() !== null;
 }
+
+/** Columns and rows that are reduced in one call at most. */
+const COLUMNS = 1024, ROWS = 128;
 
 /** An array of a launch. */
 interface Staged {
@@ -159,7 +162,9 @@ export class WasmRunner {
     const { memory, byteOffset } = hostOf(arg.buffer), type = wordsType(bytes);
     const inRow = memory.buffer === this.#memory.buffer && contiguous(sizes, strides);
     const start = arg.offset + byteOffset / bytes;
-    const walk = inRow ? null : walkOf(memory.view(type), start, Math.max(1, bytes / 4 >> 0), sizes, strides);
+    const walk = inRow && this.#module.mode !== "columns"
+      ? null
+      : walkOf(memory.view(type), start, Math.max(1, bytes / 4 >> 0), sizes, strides);
     return {
       direct: inRow ? memory.start + byteOffset + arg.offset * bytes : -1,
       entry: wasmTable / 4 + array,
@@ -169,7 +174,7 @@ export class WasmRunner {
       virtual: noVirtual,
       block: this.#memory[type],
       at: base / Math.min(4, bytes),
-      constant: walk !== null && isConstant(walk),
+      constant: !inRow && walk !== null && isConstant(walk),
     };
   }
 
@@ -188,12 +193,21 @@ export class WasmRunner {
   #in(staged: readonly Staged[], first: number, count: number): void {
     for (const s of staged) {
       if (s.direct >= 0) this.#memory.int32[s.entry] = s.direct + first * s.bytes;
-      else if (s.constant) continue;
-      else if (s.walk !== null) stage(s.walk, first, count, s.block, s.at, false);
-      else {
-        const { start, sizes, strides } = s.virtual;
-        stageOffsets(start, sizes, strides, first, count, this.#memory.int32, s.at);
-      }
+      else this.#copyOne(s, first, count, 0);
+    }
+  }
+
+  /** Copies points of operands to their blocks, `to` points from their beginnings. */
+  #copy(staged: readonly Staged[], first: number, count: number, to: number): void {
+    for (const s of staged) this.#copyOne(s, first, count, to);
+  }
+
+  #copyOne({ walk, virtual, constant, block, at }: Staged, first: number, count: number, to: number): void {
+    if (constant) return;
+    if (walk !== null) stage(walk, first, count, block, at + to * walk.each, false);
+    else {
+      const { start, sizes, strides } = virtual;
+      stageOffsets(start, sizes, strides, first, count, this.#memory.int32, at + to);
     }
   }
 
@@ -216,7 +230,7 @@ export class WasmRunner {
   /** Copies outputs from their blocks; those in the heap, too, unless `own`. */
   #out(outputs: readonly Staged[], first: number, count: number, own: boolean): void {
     for (const { direct, walk, base, bytes, block, at } of outputs) {
-      if (walk !== null) stage(walk, first, count, block, at, true);
+      if (direct < 0) stage(walk!, first, count, block, at, true);
       else if (!own) this.#memory.uint8.copyWithin(direct + first * bytes, base, base + count * bytes);
     }
   }
@@ -275,10 +289,13 @@ export class WasmRunner {
     kept: readonly Staged[],
     outputs: readonly Staged[],
   ): void {
-    const { points } = this.#module, run = this.#run;
-    const width = Math.min(columns, points),
-      together = columns <= points ? Math.max(1, Math.floor(points / columns)) : 1;
-    this.#constants(staged, points);
+    // Rows that are added up in one call are the same ones wherever the arrays lie.
+    const { points } = this.#module, run = this.#run, width = Math.min(columns, COLUMNS, points);
+    const together = Math.max(1, Math.min(ROWS, Math.floor(points / width)));
+    const inPlace = staged.every((s) => s.direct >= 0), { int32 } = this.#memory;
+    int32[wasmStride / 4] = inPlace ? columns : width;
+    if (!inPlace) { for (const s of staged) int32[s.entry] = s.base; }
+    this.#constants(staged, Math.min(points, width * together));
     this.#constants(kept, width);
     this.#to(outputs, 0, false);
     for (let outer = 0; outer < total; outer++) {
@@ -287,8 +304,10 @@ export class WasmRunner {
         this.#in(kept, outer * columns + column, count);
         if (reduced === 0) run(0, count, 3);
         for (let row = 0; row < reduced; row += together) {
-          const rows = Math.min(together, reduced - row);
-          this.#in(staged, (outer * reduced + row) * columns + column, together > 1 ? rows * columns : count);
+          const rows = Math.min(together, reduced - row), first = (outer * reduced + row) * columns + column;
+          if (inPlace) this.#in(staged, first, count);
+          else if (width === columns) this.#copy(staged, first, rows * columns, 0);
+          else for (let r = 0; r < rows; r++) this.#copy(staged, first + r * columns, count, r * width);
           run(rows, count, (row === 0 ? 1 : 0) | (row + rows === reduced ? 2 : 0));
         }
         this.#out(outputs, outer * columns + column, count, false);
