@@ -17,24 +17,27 @@ export function matmulColumns(bytes: 4 | 8): number {
   return vectors * 16 / bytes;
 }
 
-/** What a call does with the result's block: 0 overwrites, 1 adds to it, 2 subtracts from it. */
-export type MatmulMode = 0 | 1 | 2;
+/** Rows of the result that are computed at once. Without fused instructions, products need registers of their own. */
+export function matmulRows({ fused }: WasmFeatures): number {
+  return fused ? 6 : 4;
+}
+
+/** What a call does with the result's block: 0 overwrites, 1 adds to it, 2 subtracts from it, 3 overwrites nothing but it. */
+export type MatmulMode = 0 | 1 | 2 | 3;
 
 const shapes = { f32: "f32x4", f64: "f64x2", i32: "i32x4", i64: "i64x2" } as const;
 
 /**
  * A module with `run(a, b, c, m, n, k, aRow, bRow, cRow, mode)`: c = a b, c += a b or c -= a b.
  *
- * `a`, `b`, `c` are byte addresses, `aRow`, `bRow`, `cRow` bytes from row to row, `k` a number of elements. Columns `n` are
- * rounded up to whole tiles and rows `m` to at most 5 more; all of these are written.
+ * `a`, `b`, `c` are byte addresses, `aRow`, `bRow`, `cRow` bytes from row to row, `k` a number of elements. Columns `n` and rows `m` are
+ * rounded up to whole tiles; all of these are written. In mode 3 the last tiles overlap those before instead: there must be a whole one.
  */
-export function matmulWasm(type: MatmulType, { fused }: WasmFeatures): Uint8Array<ArrayBuffer> {
+export function matmulWasm(type: MatmulType, features: WasmFeatures): Uint8Array<ArrayBuffer> {
   const [a, b, c, m, n, k, aRow, bRow, cRow, mode] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9] as const, parameters = 10;
-  const g = new Graph(fused), w = new BodyWriter(parameters), shape = shapes[type];
+  const { fused } = features, g = new Graph(fused), w = new BodyWriter(parameters), shape = shapes[type];
   const bytes = type.endsWith("32") ? 4 : 8;
-  const columns = matmulColumns(bytes);
-  // Products that are not added at once need registers of their own.
-  const rows = fused ? 6 : 4;
+  const columns = matmulColumns(bytes), rows = matmulRows(features);
 
   const i32 = (index: number): Value => g.local(index, "i32", 0);
   const add = (x: Value, y: Value): Value => g.op("i32.add", [x, y]);
@@ -86,10 +89,18 @@ export function matmulWasm(type: MatmulType, { fused }: WasmFeatures): Uint8Arra
     }
   };
 
+  /** Moves a tile that would reach beyond the end back, in mode 3. */
+  const keepWithin = (at: number, tile: number, end: number): void => {
+    const last = g.op("i32.sub", [i32(end), g.i32(tile)]), beyond = g.op("i32.lt_s", [last, i32(at)]);
+    set(at, g.select(last, i32(at), g.op("i32.and", [beyond, g.op("i32.eq", [i32(mode), g.i32(3)])])));
+  };
+
   set(j, g.i32(0));
   loop(g.op("i32.lt_s", [i32(j), i32(n)]), () => {
+    keepWithin(j, columns, n);
     set(i, g.i32(0));
     loop(g.op("i32.lt_s", [i32(i), i32(m)]), () => {
+      keepWithin(i, rows, m);
       for (const sum of sums) set(sum, g.splat("i32", 0));
       set(bAt, add(i32(b), mul(i32(j), g.i32(bytes))));
       aAt.forEach((local, r) => set(local, add(i32(a), mul(add(i32(i), g.i32(r)), i32(aRow)))));
@@ -104,7 +115,7 @@ export function matmulWasm(type: MatmulType, { fused }: WasmFeatures): Uint8Arra
       set(t, g.i32(0));
       along(unroll);
       along(1);
-      w.push(g.op("i32.eqz", [i32(mode)]));
+      w.push(g.op("i32.eqz", [g.op("i32.lt_u", [g.op("i32.sub", [i32(mode), g.i32(1)]), g.i32(2)])]));
       w.emit(control.if);
       store((sum) => sum);
       w.emit(control.else);

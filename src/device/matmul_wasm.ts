@@ -2,17 +2,19 @@
  * Matrix products in WebAssembly, for every dtype and any strides: blocks of the operands are copied into one memory and multiplied there.
  * @module
  */
-import { matmulColumns, type MatmulMode, type MatmulType, matmulWasm } from "../../kernels/wasm_matmul.ts";
-import { wasmFeatures } from "../../kernels/wasm_probe.ts";
+import { matmulColumns, type MatmulMode, matmulRows, type MatmulType, matmulWasm } from "../../kernels/wasm_matmul.ts";
 import { type DType, dtypeInfo } from "../base/dtype.ts";
 import type { HostArray } from "./host.ts";
 import { fromBfloat16, type Matrix, matrixOf, toBfloat16 } from "./matmul_js.ts";
+import { type EngineMemory, engineMemory, productBase, productRoom } from "./wasm_memory.ts";
 import { stage, walkOf, type Words } from "./wasm_stage.ts";
 
-/** Bytes that each matrix's block has at most, padding included, and its rows and columns: three blocks stay in the second cache. */
-const room = 320 << 10, edges = { 4: 256, 8: 192 } as const;
+/** Rows and columns of a block at most: three blocks stay in the second cache. */
+const edges = { 4: 256, 8: 192 } as const;
 /** Rows of a block that lie so many bytes apart, or a multiple, share few sets of the cache: they are moved a line apart. */
 const crowded = 512, line = 64;
+/** Rows that may be crowded for all that. */
+const few = 64;
 
 type Run = (
   a: number,
@@ -27,21 +29,18 @@ type Run = (
   mode: MatmulMode,
 ) => void;
 
-const state: { memory: WebAssembly.Memory | undefined; readonly runs: Map<MatmulType, Run> } = {
-  memory: undefined,
-  runs: new Map(),
-};
+const modules = new WeakMap<EngineMemory, Map<MatmulType, Run>>();
 
-function runOf(type: MatmulType): { readonly run: Run; readonly memory: ArrayBuffer } {
-  const pages = 3 * room >> 16;
-  const memory = state.memory ??= new WebAssembly.Memory({ initial: pages, maximum: pages });
-  let run = state.runs.get(type);
+function runOf(type: MatmulType, memory: EngineMemory): Run {
+  let runs = modules.get(memory);
+  if (runs === undefined) modules.set(memory, runs = new Map());
+  let run = runs.get(type);
   if (run === undefined) {
-    const bytes = matmulWasm(type, wasmFeatures());
-    run = new WebAssembly.Instance(new WebAssembly.Module(bytes), { h: { memory } }).exports["run"] as Run;
-    state.runs.set(type, run);
+    const module = new WebAssembly.Module(matmulWasm(type, memory.features));
+    run = new WebAssembly.Instance(module, { h: { memory: memory.memory } }).exports["run"] as Run;
+    runs.set(type, run);
   }
-  return { run, memory: memory.buffer as ArrayBuffer };
+  return run;
 }
 
 /** In what a dtype is multiplied, and whether its bits are copied as they are. */
@@ -52,41 +51,74 @@ function typeOf(dtype: DType): { readonly type: MatmulType; readonly asIs: boole
   return itemsize < 4 ? { type: "f64", asIs: false } : { type: itemsize === 4 ? "i32" : "i64", asIs: true };
 }
 
-/** Copies parts of one matrix between its array and its block. */
+/** Where a block lies: its address, and bytes from row to row. */
+interface Block {
+  readonly at: number;
+  readonly row: number;
+}
+
+/** Blocks of one matrix: where they are in the heap, or copied. */
 class Blocks {
+  /** Whether the matrix lies in the heap with its columns side by side. */
+  readonly inHeap: boolean;
   readonly #matrix: Matrix;
   readonly #dtype: DType;
   readonly #bytes: 4 | 8;
-  /** The block as words of 32 bits, or as the numbers that are converted on the way. */
+  /** The memory as words of 32 bits, or as the numbers that are converted on the way. */
   readonly #block: Words | Float64Array;
-  readonly #at: number;
+  readonly #base: number;
   readonly #asIs: boolean;
+  readonly #start: number;
 
-  constructor(matrix: Matrix, dtype: DType, asIs: boolean, bytes: 4 | 8, memory: ArrayBuffer, base: number) {
+  constructor(
+    matrix: Matrix,
+    { dtype, memory: host }: HostArray,
+    asIs: boolean,
+    bytes: 4 | 8,
+    memory: EngineMemory,
+    index: number,
+  ) {
     this.#matrix = matrix;
     this.#dtype = dtype;
     this.#bytes = bytes;
     this.#asIs = asIs;
-    this.#block = asIs ? new Uint32Array(memory) : new Float64Array(memory);
-    this.#at = base / (asIs ? 4 : 8);
+    this.#block = asIs ? memory.uint32 : memory.float64;
+    this.#base = productBase + index * productRoom;
+    this.#start = host.start;
+    this.inHeap = asIs && host.buffer === memory.buffer && matrix.column === 1;
+  }
+
+  /** Bytes from row to row where the matrix lies. */
+  get row(): number {
+    return this.#matrix.row * this.#bytes;
+  }
+
+  /** The block where the matrix lies in the heap. */
+  own(row: number, column: number): Block {
+    return { at: this.#start + this.#bytes * (this.#matrix.at + row * this.#matrix.row + column), row: this.row };
+  }
+
+  /** The block of copies whose rows lie so far apart. */
+  copied(row: number): Block {
+    return { at: this.#base, row };
   }
 
   /** Copies rows and columns to the block, whose rows lie `stride` bytes apart, or `back` from it. */
   copy(row: number, rows: number, column: number, columns: number, stride: number, back: boolean): void {
     const m = this.#matrix, start = m.at + row * m.row + column * m.column;
     if (!this.#asIs) return this.#convert(start, rows, columns, stride / 8, back);
-    const block = this.#block as Words, each = this.#bytes / 4, step = stride / 4;
+    const block = this.#block as Words, each = this.#bytes / 4, step = stride / 4, at = this.#base / 4;
     const sizes = [rows, columns], strides = [m.row, m.column];
     const walk = walkOf(m.x, start, each, sizes, strides);
-    if (step === columns * each) return stage(walk, 0, rows * columns, block, this.#at, back);
-    for (let r = 0; r < rows; r++) stage(walk, r * columns, columns, block, this.#at + r * step, back);
+    if (step === columns * each) return stage(walk, 0, rows * columns, block, at, back);
+    for (let r = 0; r < rows; r++) stage(walk, r * columns, columns, block, at + r * step, back);
   }
 
   #convert(start: number, rows: number, columns: number, step: number, back: boolean): void {
     const { row, column } = this.#matrix, x = this.#matrix.x as Float64Array, block = this.#block as Float64Array;
     const dtype = this.#dtype;
     for (let r = 0; r < rows; r++) {
-      let from = start + r * row, to = this.#at + r * step;
+      let from = start + r * row, to = this.#base / 8 + r * step;
       for (let c = 0; c < columns; c++, from += column, to++) {
         if (!back) block[to] = dtype === "bfloat16" ? fromBfloat16(x[from]!) : x[from]!;
         else if (dtype === "bfloat16") x[from] = toBfloat16(block[to]!);
@@ -118,38 +150,41 @@ export function matmulBlocks(
   at: readonly [number, number, number],
 ): void {
   const { dtype } = out, { components } = dtypeInfo(dtype), { type, asIs } = typeOf(dtype);
+  const memory = engineMemory()!, run = runOf(type, memory), tileRows = matmulRows(memory.features);
   const bytes = type.endsWith("32") ? 4 : 8, edge = edges[bytes], tile = matmulColumns(bytes);
-  const { run, memory } = runOf(type);
-  const matrix = (array: HostArray, offset: number): Matrix => {
-    const own = matrixOf(array, offset);
-    return asIs ? { ...own, x: array.memory.view("uint32") } : own;
+  const blocks = (array: HostArray, index: number, part: number) => {
+    const own = matrixOf(array, at[index]!), x = asIs ? array.memory.view("uint32") : own.x;
+    return new Blocks({ ...own, x, at: own.at + part }, array, asIs, bytes, memory, index);
   };
-  const [x, y, z] = [matrix(a, at[0]), matrix(b, at[1]), matrix(out, at[2])];
-  const blocks = (matrix: Matrix, index: number, part: number) =>
-    new Blocks({ ...matrix, at: matrix.at + part }, dtype, asIs, bytes, memory, index * room);
   for (let part = 0; part < components; part++) {
     // re = re re - im im, im = re im + im re
     const terms = Array.from({ length: components }, (_, of) => ({
-      left: blocks(x, 0, of),
-      right: blocks(y, 1, part ^ of),
+      left: blocks(a, 0, of),
+      right: blocks(b, 1, part ^ of),
       sign: part === 0 && of === 1 ? 2 as const : 1 as const,
     }));
-    const result = blocks(z, 2, part);
+    const result = blocks(out, 2, part), once = k <= edge && components === 1;
     for (let j = 0; j < n; j += edge) {
-      const columns = Math.min(edge, n - j),
-        bRow = strideOf(columns, tile, bytes),
-        cRow = strideOf(columns, tile, bytes);
+      const columns = Math.min(edge, n - j), stride = strideOf(columns, tile, bytes);
       for (let i = 0; i < m; i += edge) {
         const rows = Math.min(edge, m - i);
+        const own = once && result.inHeap && rows >= tileRows && columns >= tile;
+        const to = own ? result.own(i, j) : result.copied(stride);
         for (let p = 0; p < k; p += edge) {
-          const depth = Math.min(edge, k - p), aRow = depth * bytes;
+          const depth = Math.min(edge, k - p);
           terms.forEach(({ left, right, sign }, term) => {
-            left.copy(i, rows, p, depth, aRow, false);
-            if (i === 0 || k > edge || components > 1) right.copy(p, depth, j, columns, bRow, false);
-            run(0, room, 2 * room, rows, columns, depth, aRow, bRow, cRow, p + term === 0 ? 0 : sign);
+            // Whole tiles of rows are read.
+            const readable = left.inHeap && (own || i + Math.ceil(rows / tileRows) * tileRows <= m);
+            const x = readable ? left.own(i, p) : left.copied(depth * bytes);
+            if (!readable) left.copy(i, rows, p, depth, x.row, false);
+            const inPlace = right.inHeap && (depth <= few || right.row % crowded !== 0);
+            const y = inPlace ? right.own(p, j) : right.copied(stride);
+            if (!inPlace && (i === 0 || k > edge || components > 1)) right.copy(p, depth, j, columns, y.row, false);
+            const mode = own ? 3 : p + term === 0 ? 0 : sign;
+            run(x.at, y.at, to.at, rows, columns, depth, x.row, y.row, to.row, mode);
           });
         }
-        result.copy(i, rows, j, columns, cRow, true);
+        if (!own) result.copy(i, rows, j, columns, to.row, true);
       }
     }
   }

@@ -13,8 +13,11 @@ import { cpuConfig } from "./config.ts";
 import type { Heap } from "./arena.ts";
 import { Ranges } from "./ranges.ts";
 
-/** Bytes of the heap, and behind it, as vectors may be read beyond an array's end. */
-const heapBytes = 128 << 20, margin = 64 << 10;
+/** Where matrix products have their blocks, and the bytes of each of these. */
+export const productBase: number = wasmScratch, productRoom: number = 320 << 10;
+
+/** Where the heap begins, its bytes, and those behind it, as vectors may be read beyond an array's end. */
+const heapBase = wasmScratch + 3 * productRoom, heapBytes = 128 << 20, margin = 64 << 10;
 
 /** The memory that all modules share, and its views. */
 export class EngineMemory {
@@ -32,7 +35,7 @@ export class EngineMemory {
   readonly features: WasmFeatures = wasmFeatures();
 
   constructor(heap: boolean) {
-    const pages = wasmScratch + (heap ? heapBytes + margin : 0) >> 16;
+    const pages = heapBase + (heap ? heapBytes : 0) + margin >> 16;
     this.memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
     const buffer = this.buffer = this.memory.buffer as ArrayBuffer;
     this.uint8 = new Uint8Array(buffer);
@@ -42,7 +45,7 @@ export class EngineMemory {
     this.int64 = new BigInt64Array(buffer);
     this.float32 = new Float32Array(buffer);
     this.float64 = new Float64Array(buffer);
-    this.heap = heap ? { buffer, free: new Ranges(wasmScratch, heapBytes) } : null;
+    this.heap = heap ? { buffer, free: new Ranges(heapBase, heapBytes) } : null;
   }
 }
 
