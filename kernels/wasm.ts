@@ -5,29 +5,41 @@
  * lie there so are copied to blocks at the memory's beginning and back. So one module serves all layouts.
  * @module
  */
-import { dtypes, type ScalarType } from "../src/base/dtype.ts";
+import { dtypes } from "../src/base/dtype.ts";
 import type { Expr, LoadArg } from "./expr.ts";
 import type { Kernel, MonoidName } from "./kernel.ts";
 import { accExprs, isPlainSum } from "./monoid.ts";
 import { simplify } from "./simplify.ts";
 import { control, ModuleWriter, type WasmType } from "./wasm_binary.ts";
 import { castVec } from "./wasm_cast.ts";
-import { BodyWriter, Graph, type Value } from "./wasm_graph.ts";
+import { BodyWriter, Graph, size, type Value } from "./wasm_graph.ts";
+import {
+  blockBase,
+  stateBase,
+  stateEnd,
+  type WasmModule,
+  wasmScratch,
+  type WasmSlot,
+  wasmStride,
+  wasmTable,
+} from "./wasm_layout.ts";
 import { Inexpressible, Vectors } from "./wasm_ops.ts";
 import type { WasmFeatures } from "./wasm_probe.ts";
 import { addCallees, calleeCost, imports } from "./wasm_scalar.ts";
-import { formOf, loadVec, maskOf, partsOf, scalarVec, storedVec, type Vec, type VecForm, zip } from "./wasm_vec.ts";
+import {
+  formOf,
+  loadVec,
+  maskOf,
+  partsOf,
+  permuted,
+  scalarVec,
+  storedVec,
+  type Vec,
+  type VecForm,
+  zeros,
+  zip,
+} from "./wasm_vec.ts";
 
-/** Bytes at the beginning of the engine's memory that kernels use: scalars, running values, addresses, blocks. */
-export const wasmScratch = 256 << 10;
-/** Where the addresses of the arrays stand, 4 bytes each: of the slots in their order, then of the outputs. */
-export const wasmTable = 4096;
-/** Where the points from row to row stand of what is reduced to columns. */
-export const wasmStride: number = wasmTable - 4;
-/** Where the running values of a long reduction are kept between calls, and where blocks begin. */
-const stateBase = 1024, stateEnd = wasmStride, blockBase = 5120;
-/** Points a call goes over at most where nothing is copied: engines make their better code between calls. */
-export const wasmPoints = 65536;
 /** Points a block has at most: enough that the engine's own copies are quick, few enough that blocks stay in the second cache. */
 const mostPoints = 8192;
 /** Points whose sum is added up plainly before it is added to a total with its rounding error. */
@@ -40,34 +52,6 @@ const together = 4;
 const longBody = 24, longColumn = 8, mostBytes = 64 << 10;
 /** Steps of a map that are taken with guards where one found something. */
 const detour = 16;
-
-/** A block of an operand: its points, or those of the kept loops only. A virtual operand's are int32 offsets. */
-export interface WasmSlot {
-  readonly operand: number;
-  readonly kept: boolean;
-  readonly base: number;
-  /** Bytes a point takes. */
-  readonly bytes: number;
-}
-
-/** A kernel as a module. */
-export interface WasmModule {
-  readonly bytes: Uint8Array<ArrayBuffer>;
-  /**
-   * What `run(rows, length, flags)` goes over: `map`: `length` points; `rows`: `rows` times `length` points, each reduced to one;
-   * `columns`: the same, reduced to `length`. Flags: 1 begins the reduction, 2 ends it.
-   */
-  readonly mode: "map" | "rows" | "columns";
-  /** Points a block has. */
-  readonly points: number;
-  /** Points come in so many at once: what is more than that is stored, too. */
-  readonly step: number;
-  readonly slots: readonly WasmSlot[];
-  readonly outputs: readonly { readonly base: number; readonly bytes: number }[];
-  /** Nanoseconds a point takes, roughly, and what copies of it take. */
-  readonly cost: number;
-  readonly copies: number;
-}
 
 /** What modules import besides the memory. */
 export const wasmImports: Readonly<Record<string, (x: number, y: number) => number>> = imports;
@@ -656,31 +640,4 @@ function write(w: BodyWriter, stores: readonly Store[], before?: () => void, mor
     w.emit(bytes === 16 ? control.store(at) : control.storeLane(bytes, at));
   }
   w.end();
-}
-
-function zeros(g: Graph, form: VecForm): Vec {
-  const zero = g.splat("i32", 0);
-  return { form, parts: Array.from({ length: partsOf(form) }, () => zero) };
-}
-
-/** Points `i` and `i ^ distance` exchanged. */
-function permuted(g: Graph, x: Vec, distance: number): Vec {
-  const [p, q] = x.parts;
-  if (q === undefined) {
-    const v = distance === 2 ? g.shuffle(p!, p!, 8, [1, 0]) : g.shuffle(p!, p!, 4, [1, 0, 3, 2]);
-    return { form: x.form, parts: [v] };
-  }
-  return { form: x.form, parts: distance === 2 ? [q, p!] : x.parts.map((v) => g.shuffle(v, v, 8, [1, 0])) };
-}
-
-/** How many values there are that change in the loop. */
-function size(roots: readonly Value[]): number {
-  const seen = new Set<Value>();
-  const visit = (v: Value): void => {
-    if (seen.has(v) || v.level === 0) return;
-    seen.add(v);
-    v.args.forEach(visit);
-  };
-  roots.forEach(visit);
-  return seen.size;
 }

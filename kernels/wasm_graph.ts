@@ -164,6 +164,18 @@ function trivial(v: Value): boolean {
   return v.op === "v128.const" && (v.imm.every((b) => b === 0) || v.imm.every((b) => b === 255));
 }
 
+/** How many values there are that change in the loop. */
+export function size(roots: readonly Value[]): number {
+  const seen = new Set<Value>();
+  const visit = (v: Value): void => {
+    if (seen.has(v) || v.level === 0) return;
+    seen.add(v);
+    v.args.forEach(visit);
+  };
+  roots.forEach(visit);
+  return seen.size;
+}
+
 /** Writes the body of one function. */
 export class BodyWriter {
   readonly locals: WasmType[] = [];

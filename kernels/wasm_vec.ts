@@ -168,3 +168,19 @@ export function scalarVec(g: Graph, dtype: ScalarType, address: Value, offset: n
   if (form === "i32") return { form, parts: [wrapInt(g, dtype, load("v128.load32_splat"))] };
   return { form, parts: [load("v128.load32_splat")] };
 }
+
+/** A vector of zeros. */
+export function zeros(g: Graph, form: VecForm): Vec {
+  const zero = g.splat("i32", 0);
+  return { form, parts: Array.from({ length: partsOf(form) }, () => zero) };
+}
+
+/** Points `i` and `i ^ distance` exchanged. */
+export function permuted(g: Graph, x: Vec, distance: number): Vec {
+  const [p, q] = x.parts;
+  if (q === undefined) {
+    const v = distance === 2 ? g.shuffle(p!, p!, 8, [1, 0]) : g.shuffle(p!, p!, 4, [1, 0, 3, 2]);
+    return { form: x.form, parts: [v] };
+  }
+  return { form: x.form, parts: distance === 2 ? [q, p!] : x.parts.map((v) => g.shuffle(v, v, 8, [1, 0])) };
+}

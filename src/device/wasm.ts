@@ -5,7 +5,8 @@
  */
 import { helpers } from "../../kernels/preamble/js.ts";
 import type { Kernel } from "../../kernels/kernel.ts";
-import { compileWasm, wasmImports, type WasmModule, wasmPoints, wasmStride, wasmTable } from "../../kernels/wasm.ts";
+import { compileWasm, wasmImports } from "../../kernels/wasm.ts";
+import { type WasmModule, wasmPoints, wasmStride, wasmTable } from "../../kernels/wasm_layout.ts";
 import { debug } from "../base/debug.ts";
 import { dtypes } from "../base/dtype.ts";
 import type { ArrayArg, Launch, VirtualArg } from "./device.ts";

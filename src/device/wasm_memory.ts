@@ -6,7 +6,7 @@
  * @module
  */
 import { available } from "../../ffi/open.ts";
-import { wasmScratch } from "../../kernels/wasm.ts";
+import { wasmScratch } from "../../kernels/wasm_layout.ts";
 import { hasVectors, type WasmFeatures, wasmFeatures } from "../../kernels/wasm_probe.ts";
 import { findCompiler } from "./compiler.ts";
 import { cpuConfig } from "./config.ts";
