@@ -48,7 +48,7 @@ test("blocks lie in the heap while there is room, then in buffers of their own",
     assert.equal(tnp.sum(far.at(":100").mul(near)).item(), 328350);
     assert.equal(tnp.matmul(near.reshape(10, 10), far.at(":100").reshape(10, 10)).at(9, 9).item(), 51855);
     for (const block of held) block.release();
-    const again = cpu.allocate(100 * MB);
+    const again = cpu.allocate(60 * MB);
     assert.ok(inHeap(again), "ranges that were given back are one again");
     again.release();
   }));
@@ -68,7 +68,7 @@ test("the collector gives parts of the heap back", () =>
     for (let turn = 0; turn < 50 && !inHeap; turn++) {
       collect();
       await new Promise((resolve) => setTimeout(resolve, 10));
-      const block = cpu.allocate(60 * MB);
+      const block = cpu.allocate(40 * MB);
       inHeap = block.memory.buffer === buffer;
       block.release();
     }

@@ -17,7 +17,7 @@ import { forgetToolchain } from "./native.ts";
 import { forgetThread } from "./native_thread.ts";
 import { makeRoutine } from "./routines.ts";
 import { forgetSorts } from "./sort_native.ts";
-import { engineMemory, forgetEngineMemory } from "./wasm_memory.ts";
+import { engineHeap, forgetEngineMemory } from "./wasm_memory.ts";
 
 /** From this size on blocks are worth aligning, so the address of memory is asked for. */
 const LARGE = 256 << 10;
@@ -42,7 +42,7 @@ export class CpuDevice implements Device {
   allocate(byteLength: number): HostBuffer {
     if (!this.#settled) {
       this.#settled = true;
-      this.arena.heap = engineMemory()?.heap ?? null;
+      this.arena.heap = engineHeap();
     }
     if (byteLength >= LARGE && !this.#aligned) {
       this.#aligned = true;

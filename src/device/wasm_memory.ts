@@ -17,7 +17,7 @@ import { Ranges } from "./ranges.ts";
 export const productBase: number = wasmScratch, productRoom: number = 320 << 10;
 
 /** Where the heap begins, its bytes, and those behind it, as vectors may be read beyond an array's end. */
-const heapBase = wasmScratch + 3 * productRoom, heapBytes = 128 << 20, margin = 64 << 10;
+const heapBase = wasmScratch + 3 * productRoom, heapBytes = 64 << 20, margin = 64 << 10;
 
 /** The memory that all modules share, and its views. */
 export class EngineMemory {
@@ -32,7 +32,7 @@ export class EngineMemory {
   readonly float64: Float64Array;
   /** Where arrays may live; null where there is no heap. */
   readonly heap: Heap | null;
-  readonly features: WasmFeatures = wasmFeatures();
+  #features: WasmFeatures | undefined;
 
   constructor(heap: boolean) {
     const pages = heapBase + (heap ? heapBytes : 0) + margin >> 16;
@@ -47,6 +47,10 @@ export class EngineMemory {
     this.float64 = new Float64Array(buffer);
     this.heap = heap ? { buffer, free: new Ranges(heapBase, heapBytes) } : null;
   }
+
+  get features(): WasmFeatures {
+    return this.#features ??= wasmFeatures();
+  }
 }
 
 let state: EngineMemory | null | undefined;
@@ -60,6 +64,11 @@ export function engineMemory(): EngineMemory | null {
 /** Forgets the memory: arrays in its heap stay, and are to the next one as any other. */
 export function forgetEngineMemory(): void {
   state = undefined;
+}
+
+/** The heap of the engine's memory; null where a faster engine may be there, or no vectors. */
+export function engineHeap(): Heap | null {
+  return embedded() ? engineMemory()?.heap ?? null : null;
 }
 
 /** Whether no faster engine than WebAssembly will be there. */
