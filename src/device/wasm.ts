@@ -49,6 +49,8 @@ const noVirtual = { start: 0, sizes: [], strides: [] };
 export class WasmRunner {
   /** Nanoseconds a point takes, roughly. */
   cost: number;
+  /** Whether there is a heap, so that little is copied. */
+  readonly inPlace: boolean;
   readonly #kernel: Kernel;
   readonly #module: WasmModule;
   readonly #memory: EngineMemory;
@@ -58,7 +60,8 @@ export class WasmRunner {
     this.#kernel = kernel;
     this.#module = module;
     this.#memory = memory;
-    this.cost = module.cost + (memory.heap === null ? module.copies : 0);
+    this.inPlace = memory.heap !== null;
+    this.cost = module.cost + (this.inPlace ? 0 : module.copies);
     const imports = { h: { memory: memory.memory, ...wasmImports } };
     const instance = new WebAssembly.Instance(new WebAssembly.Module(module.bytes), imports);
     this.#run = instance.exports["run"] as (rows: number, length: number, flags: number) => void;

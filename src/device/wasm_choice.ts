@@ -12,7 +12,10 @@ const SMALL = 5000;
 /** From this part of JavaScript's time on vectors gain nothing for sure: estimates are rough. */
 const GAIN = 0.8;
 
-/** Above this part, launches that JavaScript does in so many nanoseconds are timed both ways, so often each, and the fastest decides. */
+/**
+ * Above this part, or where nothing is copied above that of no gain, launches that JavaScript does in so many nanoseconds are timed both ways, so
+ * often each, and the fastest decides. On a busy machine engines may be late with their better code, so this is not done without need.
+ */
 const CLEAR = 0.3, TIMED = 1e5, TOO_LONG = 2e7, TRIALS = 4;
 
 /** Nanoseconds that making a module took, smoothed. */
@@ -57,7 +60,8 @@ export class WasmChoice {
     }
     if (runner === null) return false;
     if (always) return runner.run(launch, true);
-    if (ns >= TIMED && ns < TOO_LONG && this.#trials < 2 * TRIALS && runner.cost > CLEAR * this.#cost) {
+    const clear = runner.inPlace ? GAIN : CLEAR;
+    if (ns >= TIMED && ns < TOO_LONG && this.#trials < 2 * TRIALS && runner.cost > clear * this.#cost) {
       return this.#try(runner, launch, ns, js);
     }
     return runner.cost <= GAIN * this.#cost && runner.run(launch, false);
