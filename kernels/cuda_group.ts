@@ -59,8 +59,10 @@ export function groupUnroll(kernel: Kernel, width: number): number {
   const weight = nativeWeight(kernel);
   if (loads.length === 0 || weight > HEAVY) return 1;
   const bytes = loads.reduce((sum, o) => sum + (isDense(o) ? width : 1) * bytesOf(o), 0);
-  // Narrow elements of arrays that lie unlike come one by one, and more of them; several loops leave no registers for that.
-  const most = kernel.kind === "map" && kernel.rank === 1 && bytes <= 4 && loads.length <= 2 ? 8 : 4;
+  // Narrow elements of arrays that lie unlike come one by one, and more of them; several loops or results leave no registers for that.
+  const most = kernel.kind === "map" && kernel.rank === 1 && bytes <= 4 && loads.length + kernel.outputs.length <= 3
+    ? 8
+    : 4;
   let unroll = bytes <= 16 && weight <= LIGHT ? most : bytes <= 128 ? 2 : 1;
   while (unroll > 1 && unroll * width * widestValue(kernel) > TURN / 2) unroll /= 2;
   return unroll;
