@@ -6,6 +6,7 @@
 import { dtypes } from "../src/base/dtype.ts";
 import { CText } from "./c_kernel.ts";
 import { cMemory } from "./c_ops.ts";
+import { nativeWeight } from "./cost.ts";
 import { type ArrayText, type Point, strideText } from "./render.ts";
 
 /** Elements of a row that one step of a parallel loop takes. */
@@ -16,6 +17,11 @@ const tileBytes = 256;
 const line = 64;
 /** Columns ahead of which memory is asked for; no processor guesses steps this long by itself. */
 const ahead = 8;
+
+/** Bytes of the pieces in which a result goes past the cache. */
+const piece = 512;
+/** Above this weight a point takes longer than its memory. */
+const light = 8;
 
 /** Whether one stride moves by less than another, but moves. */
 const shorter = (a: string, b: string): string => `(${a} != 0 && __builtin_llabs(${a}) < __builtin_llabs(${b}))`;
@@ -44,20 +50,47 @@ export class CMap extends CText {
 
   #rowByRow(): void {
     const { k, out } = this, last = k.rank - 1;
-    const outer = this.range(0, last);
+    const outer = this.range(0, last), streams = this.#streams();
+    if (streams) out.line(`const int streamed = is_streamed(${this.#outputSize()} * ${this.total()});`);
     this.parallel(k.rank);
     this.open(outer);
     out.open(`for (i64 from = 0; from < n${last}; from += ${rowBlock}) {`);
     out.line(`const ix to = (ix)(from + ${rowBlock} < n${last} ? from + ${rowBlock} : n${last});`);
     this.rows(outer, true, true);
-    this.#inner(this.point(last, "i"));
+    if (streams) this.#pieces();
+    else this.#inner(this.point(last, "i"));
     this.close(k.rank);
   }
 
+  #outputSize(): number {
+    return dtypes[this.k.outputs[0]!.dtype].itemsize;
+  }
+
+  /** Whether a large result may go past the cache: it is one array without gaps, and memory is what a point takes. */
+  #streams(): boolean {
+    const { k } = this, [o, more] = k.outputs;
+    return more === undefined && o!.access === "unit" && o!.components === 1 && nativeWeight(k) <= light;
+  }
+
+  /** The innermost loop; where the result is streamed, through a small memory that is moved on piece by piece. */
+  #pieces(): void {
+    const { k, out } = this, last = k.rank - 1, size = this.#outputSize(), length = piece / size;
+    const type = cMemory[k.outputs[0]!.dtype];
+    out.line(`${type} piece[${length}] __attribute__((aligned(64)));`);
+    out.line(`${type} *const target = q0;`);
+    out.open("for (ix low = (ix)from, high; low < to; low = high) {");
+    out.line(`high = streamed && to - low > ${length} ? low + ${length} : to;`);
+    out.line(`${type} *const q0 = streamed ? (${type} *)((u64)piece - (u64)low * ${size}) : target;`);
+    this.#inner(this.point(last, "i"), "low", "high");
+    out.line(`if (streamed) stream(target + low, piece, (high - low) * ${size});`);
+    out.close();
+    out.line("if (streamed) stream_end();");
+  }
+
   /** The innermost loop, from `from` to `to`. */
-  #inner(point: Point): void {
+  #inner(point: Point, from = "(ix)from", to = "to"): void {
     const { k } = this, last = k.rank - 1;
-    this.vectors("for (ix i = (ix)from; i < to; i++) {", point, () => {
+    this.vectors(`for (ix i = ${from}; i < ${to}; i++) {`, point, () => {
       const texts = this.emit.emit(k.body, point);
       this.storeAll(k.body, this.settle(k.body, texts), (a) => this.offset(a, last, "i"));
     });

@@ -217,6 +217,33 @@ function allPieces(): Readonly<Record<string, string>> {
     ...division("f64"),
     ...extremes("f32"),
     ...extremes("f64"),
+    stream:
+      // Stores that do not first read the lines they fill; what begins within a line is copied as usual.
+      `typedef i64 Line __attribute__((vector_size(32), may_alias));
+#if defined(__clang__)
+#define STREAM(to, from) __builtin_nontemporal_store(from, to)
+#elif defined(__AVX__)
+#define STREAM(to, from) __builtin_ia32_movntdq256(to, from)
+#endif
+INLINE int is_streamed(i64 bytes) {
+#ifdef STREAM
+  return bytes >= 64 << 20;
+#else
+  (void)bytes;
+  return 0;
+#endif
+}
+INLINE void stream(void *to, const void *from, int bytes) {
+#ifdef STREAM
+  if (((u64)to & 63) == 0 && (bytes & 63) == 0) {
+    for (int i = 0; i < bytes / 32; i++) STREAM((Line *)to + i, ((const Line *)from)[i]);
+    return;
+  }
+#endif
+  __builtin_memcpy(to, from, (u64)bytes);
+}
+/* Others see what was streamed. */
+INLINE void stream_end(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }`,
     nextafter_bits:
       // Through the bits of the magnitude; `inf` are those of infinity.
       `INLINE u16 nextafter_bits(u16 a, u16 b, u16 inf) {
