@@ -1,6 +1,6 @@
 /**
  * CUDA kernels through the real NVRTC, which needs no GPU: the texts of all kinds of kernels, and in Node what the tables of tests launch.
- * Of those every kernel is compiled for sm_80 without most optimisations, and one of each shape for sm_90 as it would be on a GPU; with
+ * Of those one of each shape is compiled as on a GPU, for sm_80 and sm_90 in turn, and the others without most optimisations; with
  * TNP_TEST_FULL=1 every kernel for both as on a GPU.
  */
 import assert from "node:assert/strict";
@@ -203,19 +203,21 @@ if (!(nvrtc instanceof Nvrtc)) {
         for (const source of sources) {
           const shape = shapeOf(source.text), first = !shapes.has(shape);
           shapes.add(shape);
-          jobs.push({ ...source, architecture: "sm_80", fast: !full });
-          if (first || full) jobs.push({ ...source, architecture: "sm_90", fast: false });
+          if (full) jobs.push(...architectures.map((architecture) => ({ ...source, architecture })));
+          else jobs.push({ ...source, architecture: architectures[jobs.length % 2]!, fast: !first });
         }
         const start = performance.now();
         const { outcomes, fresh } = await compileAll(nvrtc, jobs);
         const seconds = ((performance.now() - start) / 1000).toFixed(0);
-        const all = sources.length, optimised = jobs.length - all;
+        const all = sources.length;
+        const what = full
+          ? `${all} of ${all} kernels as on a GPU, for ${architectures.join(" and ")}`
+          : `${shapes.size} of ${all} kernels as on a GPU, for ${
+            architectures.join(" or ")
+          } in turn; the others, which differ ` +
+            "from these in constants and signs, hardly optimised";
         console.log(
-          `NVRTC ${nvrtc.version}: ${all} of ${all} kernels for sm_80${full ? "" : ", hardly optimised"}; ` +
-            `${optimised} of ${all} for sm_90 as on a GPU${
-              full ? "" : ": the others differ in constants and signs"
-            }; ` +
-            `${fresh} of ${jobs.length} compiled now, in ${seconds} s`,
+          `NVRTC ${nvrtc.version}: ${what}; ${fresh} of ${jobs.length} compiled now, in ${seconds} s`,
         );
         const wrong = outcomes.flatMap((outcome, i) => {
           const { title, text, kind, architecture, fast } = jobs[i]!;
