@@ -58,13 +58,12 @@ export const HEAVY = 40;
 
 /**
  * Blocks of a multiprocessor at once that the compiler must allow for: with 4 it may take 64 registers for a thread, with 2 it may take
- * 128 where there is more to keep, as in scans of several values. Left to itself it keeps to fewer and puts values into memory.
+ * 128 where there is more to keep, as in scans. Left to itself it keeps to fewer and puts values into memory.
  */
 function blocksEach(k: Kernel): number {
   const arrays = k.operands.length + k.outputs.length;
   if (arrays > 16) return 1;
-  const several = k.kind === "scan" && k.reduction!.dtypes.length > 1;
-  return arrays > 7 || several || nativeWeight(k) > HEAVY || hasLongFloat64(k) ? 2 : 4;
+  return arrays > 7 || k.kind === "scan" || nativeWeight(k) > HEAVY || hasLongFloat64(k) ? 2 : 4;
 }
 
 /** Whether a kernel divides float64 numbers or calls functions of them: those need 64 registers alone. */

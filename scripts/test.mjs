@@ -12,6 +12,8 @@ import { childEnv, embeddedEnv, findRuntime, mapLimit, root, run, runtimeNames }
 
 /** Files that look at a clock: they run alone, after the others. */
 const timed = ["async_test.ts"];
+/** Files that take long: they begin first, so that none is left alone at the end. */
+const long = ["cuda_nvrtc_test.ts", "cuda_golden_test.ts", "cuda_faults_test.ts", "sort_native_test.ts"];
 const words = process.argv.slice(2).filter((arg) => !arg.startsWith("--"));
 const option = (/** @type {string} */ name) => {
   const found = process.argv.find((arg) => arg === `--${name}` || arg.startsWith(`--${name}=`));
@@ -76,7 +78,9 @@ async function runPass({ runtime, kind }) {
   const env = childEnv({ OMP_WAIT_POLICY: "passive", TMPDIR: temporary, ...environments[kind] });
   const sum = { passed: 0, failed: 0 };
   const isTimed = (/** @type {string} */ file) => timed.some((name) => file.endsWith(name));
-  await mapLimit(chosen.filter((file) => !isTimed(file)), jobs, runFile);
+  const isLong = (/** @type {string} */ file) => long.some((name) => file.endsWith(name));
+  const others = chosen.filter((file) => !isTimed(file));
+  await mapLimit(others.sort((a, b) => Number(isLong(b)) - Number(isLong(a))), jobs, runFile);
   await mapLimit(chosen.filter(isTimed), 1, runFile);
   remove();
   process.off("exit", remove);

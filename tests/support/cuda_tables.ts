@@ -38,8 +38,17 @@ export function captureTables(): Promise<readonly Captured[]> {
   });
 }
 
-/** What is left of a source without its constants and the signs of its integers: kernels that are alike to a compiler have one. */
-export function shapeOf(text: string): string {
-  const unsigned = text.replace(/\b[iu](8|16|32|64)\b/g, "$1");
-  return unsigned.replace(/\b0x[0-9a-f]+u?l*\b|\b\d+(?:\.\d+)?(?:e[+-]?\d+)?f?(?:u?ll)?\b/g, "#");
+/** Characters from which on a kernel is long: it may need more registers than a thread has. */
+const LONG = 2000;
+
+/** Tells which sources, one after the other, are to be compiled as on a GPU: those with loops or operations that none before had, and long ones. */
+export function telling(): (source: Captured) => boolean {
+  const seen = new Set<string>();
+  return ({ text, kind }) => {
+    const kernel = text.slice(text.indexOf("__global__")), before = seen.size;
+    const loops = kernel.split("\n").filter((line) => /^\s*(?:for|if|typedef|#pragma|__shared__|__sync)/.test(line));
+    seen.add(`${kind} ${loops.join("\n").replace(/\d+/g, "#")}`);
+    for (const [operation] of kernel.matchAll(/\b[a-z_]\w*(?=\()|[-+*/%&|^<>=!?]+/g)) seen.add(`${kind} ${operation}`);
+    return seen.size > before || kernel.length > LONG;
+  };
 }
