@@ -305,29 +305,14 @@ suite("reductions", [
         )
       )
     ),
-    work(
-      `sum ${dtype} 100 x 100 x 100 axis 1`,
-      [numbers(dtype, 100, 100, 100)],
-      (x) => tnp.sum(x, 1),
-      "np.sum(x, axis=1)",
-    ),
-    work(
-      `sum ${dtype} 1000 x 100 x 10 axis 1`,
-      [numbers(dtype, 1000, 100, 10)],
-      (x) => tnp.sum(x, 1),
-      "np.sum(x, axis=1)",
-    ),
-    work(
-      `max ${dtype} 1000 x 100 x 10 axis 1`,
-      [numbers(dtype, 1000, 100, 10)],
-      (x) => tnp.max(x, 1),
-      "np.max(x, axis=1)",
-    ),
-    work(
-      `sum ${dtype} 100000 x 10 axis 1`,
-      [numbers(dtype, 100_000, 10)],
-      (x) => tnp.sum(x, 1),
-      "np.sum(x, axis=1)",
+    ...([["sum", 100, 100, 100], ["sum", 1000, 100, 10], ["max", 1000, 100, 10], ["sum", 100_000, 10]] as const).map(
+      ([name, ...shape]) =>
+        work(
+          `${name} ${dtype} ${shape.join(" x ")} axis 1`,
+          [numbers(dtype, ...shape)],
+          (x) => tnp[name](x, 1),
+          `np.${name}(x, axis=1)`,
+        ),
     ),
     work(`mean ${dtype} 1M`, [numbers(dtype, million)], (x) => tnp.mean(x), "np.mean(x)"),
     work(`prod ${dtype} 1M`, [numbers(dtype, million)], (x) => tnp.prod(x), "np.prod(x)"),

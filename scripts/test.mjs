@@ -77,8 +77,6 @@ async function runPass({ runtime, kind }) {
   // What a test that was ended leaves behind goes with the folder.
   const env = childEnv({ OMP_WAIT_POLICY: "passive", TMPDIR: temporary, ...environments[kind] });
   const sum = { passed: 0, failed: 0 };
-  const isTimed = (/** @type {string} */ file) => timed.some((name) => file.endsWith(name));
-  const isLong = (/** @type {string} */ file) => long.some((name) => file.endsWith(name));
   const others = chosen.filter((file) => !isTimed(file));
   await mapLimit(others.sort((a, b) => Number(isLong(b)) - Number(isLong(a))), jobs, runFile);
   await mapLimit(chosen.filter(isTimed), 1, runFile);
@@ -128,10 +126,8 @@ function testArgs(runtime, file, report) {
   const to = "--test-reporter-destination=";
   const reporters = ["--test-reporter=spec", `${to}stdout`, "--test-reporter=junit", `${to}${report}`];
   // Node may wait for ever at its end for a background thread of its optimizer (nodejs/node#54918).
-  const alone = timed.some((name) => file.endsWith(name))
-    ? []
-    : ["--no-concurrent-recompilation", "--no-concurrent-sparkplug"];
-  return [...alone, "--conditions=source", "--expose-gc", "--test", "--test-isolation=none", ...reporters, file];
+  const flags = isTimed(file) ? [] : ["--no-concurrent-recompilation", "--no-concurrent-sparkplug"];
+  return [...flags, "--conditions=source", "--expose-gc", "--test", "--test-isolation=none", ...reporters, file];
 }
 
 function testFiles() {
@@ -141,6 +137,16 @@ function testFiles() {
   return all.filter((name) => wanted.length === 0 || wanted.some((word) => name.includes(word))).map((n) =>
     `tests/${n}`
   );
+}
+
+/** @param {string} file */
+function isTimed(file) {
+  return timed.some((name) => file.endsWith(name));
+}
+
+/** @param {string} file */
+function isLong(file) {
+  return long.some((name) => file.endsWith(name));
 }
 
 /** @param {string} name */

@@ -17,6 +17,7 @@ import { nextKey } from "./random.ts";
 import { scan } from "./scan.ts";
 import { bindControl, resultsOf } from "./several.ts";
 import { tidy } from "./tracing.ts";
+import { assignAll } from "./variable.ts";
 import { whileLoop } from "./while.ts";
 
 /** A function of the user on nodes. It may run more than once. */
@@ -52,12 +53,8 @@ function finish(closure: Closure, fn: () => { outputs: readonly Node[]; written:
     count.outputs = outputs.length;
     return [...outputs, ...written];
   });
-  const outputs = all.slice(0, count.outputs), written = all.slice(count.outputs);
-  // A variable may be given what another one, or itself, held until now.
-  for (const node of all) node.hold();
-  closure.written.forEach((cell, i) => cell.write(written[i]!));
-  for (const node of written) node.drop();
-  for (const node of outputs) node.holders--;
+  const outputs = all.slice(0, count.outputs);
+  assignAll(closure.written, all.slice(count.outputs), outputs);
   return outputs;
 }
 

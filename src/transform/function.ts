@@ -19,6 +19,7 @@ import { type CallText, RetraceWatch } from "./retrace.ts";
 import { compileGraph } from "./staged.ts";
 import { MAX_UNKNOWN, probes, type Sample, Template } from "./template.ts";
 import { checkOpen, tidy } from "./tracing.ts";
+import { assignAll } from "./variable.ts";
 
 /** One trace. */
 interface Entry<T> extends Captured<T>, Mode {
@@ -337,18 +338,9 @@ function replay<T>(entry: Entry<T>, args: readonly Node[]): Node[] {
   const { graph, cells, written, keys, count } = entry;
   return tidy(() => {
     const inputs = [...args, ...cells.map((cell) => cell.read()), ...keys.flatMap(nextKey)];
-    const outputs = run(entry, inputs);
-    outputs.forEach((node, i) => {
-      node.hold();
-      node.weak = graph.outputs[i]!.weak;
-    });
-    try {
-      written.forEach((cell, i) => cell.write(outputs[count + i]!));
-    } finally {
-      // The results are the caller's to hold; what was written is held by its variable.
-      for (let i = count; i < outputs.length; i++) outputs[i]!.drop();
-      for (let i = 0; i < count; i++) outputs[i]!.holders--;
-    }
-    return outputs.slice(0, count);
+    const outputs = run(entry, inputs), results = outputs.slice(0, count);
+    outputs.forEach((node, i) => node.weak = graph.outputs[i]!.weak);
+    assignAll(written, outputs.slice(count), results);
+    return results;
   });
 }

@@ -119,3 +119,19 @@ export class Cell implements CellLike {
 export function assignedCell(prim: Primitive, params: unknown): Cell | null {
   return prim.name === assigned.name && params instanceof Place ? params.cell : null;
 }
+
+/**
+ * Gives variables the values that a call computed for them; each may be what another one, or itself, or a result held until now.
+ *
+ * @param results of the call, which are the caller's to hold afterwards
+ */
+export function assignAll(cells: readonly CellLike[], values: readonly Node[], results: readonly Node[]): void {
+  for (const node of results) node.hold();
+  for (const node of values) node.hold();
+  try {
+    cells.forEach((cell, i) => cell.write(values[i]!));
+  } finally {
+    for (const node of values) node.drop();
+    for (const node of results) node.holders--;
+  }
+}
