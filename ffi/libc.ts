@@ -1,7 +1,7 @@
 import { NativeError } from "./errors.ts";
 import { load } from "./load.ts";
 import { cstring, native, readCString, toNumber } from "./mem.ts";
-import { platform } from "./runtime.ts";
+import { env, platform } from "./runtime.ts";
 import type { Library, LibrarySpec, Symbols } from "./types.ts";
 
 const symbols = {
@@ -38,6 +38,13 @@ let library: LibC | undefined;
 export function libc(): LibC {
   library ??= load(spec);
   return library;
+}
+
+/**
+ * Sets an environment variable that native libraries read when they are opened, unless the user did; nothing where the C library cannot.
+ */
+export function setDefault(variable: string, value: string): void {
+  if (env(variable) === undefined) libc().symbols.setenv?.(cstring(variable), cstring(value), 1);
 }
 
 /** dlopen's flags on Linux. */

@@ -1,6 +1,8 @@
 import { Lapack } from "./lapack.ts";
+import { setDefault } from "./libc.ts";
 import { readCString } from "./mem.ts";
-import { open, openFile } from "./open.ts";
+import { available, open, openFile } from "./open.ts";
+import { env, processorFlags } from "./runtime.ts";
 import { Scratch } from "./scratch.ts";
 import type { Address, Library, LibrarySpec, Symbols, SymbolSpec } from "./types.ts";
 
@@ -42,14 +44,18 @@ const symbols = {
   openblas_set_num_threads: { parameters: ["i32"], result: "void" },
   openblas_get_num_threads: { parameters: [], result: "i32", optional: true },
   openblas_get_config: { parameters: [], result: "address" },
+  openblas_get_corename: { parameters: [], result: "address", optional: true },
 } as const satisfies Symbols;
 
-/** How OpenBLAS is found: a build with 32-bit integers and unprefixed names. */
+/**
+ * How OpenBLAS is found: a build with 32-bit integers and unprefixed names, best one with threads of its own (`p` in Fedora). Builds for
+ * OpenMP give wrong results where threads with different thread counts call them at once.
+ */
 export const spec: LibrarySpec<typeof symbols> = {
   name: "OpenBLAS",
   env: "TNP_OPENBLAS",
   names: {
-    linux: ["libopenblas.so.0", "libopenblas.so", "libopenblasp.so.0", "libopenblaso.so.0"],
+    linux: ["libopenblasp.so.0", "libopenblas.so.0", "libopenblas.so", "libopenblaso.so.0"],
     darwin: ["libopenblas.0.dylib", "libopenblas.dylib"],
     win32: ["libopenblas.dll", "openblas.dll"],
   },
@@ -64,6 +70,31 @@ export const spec: LibrarySpec<typeof symbols> = {
     return get === undefined ? undefined : readCString(get());
   },
 };
+
+/** How long waiting threads of builds without OpenMP look for work, as a power of two of clock ticks: 0.1 ms, as with OpenMP. */
+const WAIT = "18";
+
+/** The processors that builds for many of them take unknown ones for. None of these names has AVX. */
+const FALLBACKS = ["Prescott", "Nehalem", "Barcelona"];
+
+/** How OpenBLAS calls a processor with vectors that its fallbacks lack; undefined for others. */
+function coreType(flags: ReadonlySet<string>): string | undefined {
+  const has = (...names: readonly string[]) => names.every((name) => flags.has(name));
+  if (has("avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl")) return "SkylakeX";
+  return has("avx2", "fma") ? "Haswell" : undefined;
+}
+
+/** Opens OpenBLAS; a second time with the right name where it took a processor that is newer than itself for a very old one. */
+function openBlas(where: LibrarySpec<typeof symbols>): Library<typeof symbols> {
+  if (available().ok) setDefault("OPENBLAS_THREAD_TIMEOUT", WAIT);
+  const library = open(where), name = library.symbols.openblas_get_corename;
+  if (name === undefined || !FALLBACKS.includes(readCString(name()))) return library;
+  const core = env("OPENBLAS_CORETYPE") === undefined ? coreType(processorFlags()) : undefined;
+  if (core === undefined) return library;
+  library.close();
+  setDefault("OPENBLAS_CORETYPE", core);
+  return open(where);
+}
 
 /** The element types of BLAS: float32, float64, complex64, complex128. */
 export type BlasType = "s" | "d" | "c" | "z";
@@ -89,11 +120,16 @@ export class OpenBLAS implements Disposable {
    * @throws LibraryError when it cannot be opened.
    */
   constructor(where: LibrarySpec<typeof symbols> = spec) {
-    this.#library = open(where);
+    this.#library = openBlas(where);
     this.path = this.#library.path;
     this.#f = this.#library.symbols;
     this.#scratch = new Scratch(4);
     this.config = readCString(this.#f.openblas_get_config());
+  }
+
+  /** Whether its threads are OpenMP's; then only one thread of the program at a time may call it with more than one of them. */
+  get openmp(): boolean {
+    return this.config.includes("USE_OPENMP");
   }
 
   /** LAPACK's routines in the same file, each bound when first used. */

@@ -1,7 +1,6 @@
 import { NativeError } from "./errors.ts";
-import { dlopen, dlsym, libc, RTLD } from "./libc.ts";
+import { dlopen, dlsym, RTLD, setDefault } from "./libc.ts";
 import { load } from "./load.ts";
-import { cstring } from "./mem.ts";
 import { env, platform } from "./runtime.ts";
 import type { Library, LibrarySpec, Symbols } from "./types.ts";
 
@@ -45,8 +44,7 @@ const SPINS = "5000";
 
 /** Sets how long waiting threads spin, unless the user did. libgomp reads it when it is opened. */
 function setSpins(): void {
-  if (env("OMP_WAIT_POLICY") !== undefined || env("GOMP_SPINCOUNT") !== undefined) return;
-  libc().symbols.setenv?.(cstring("GOMP_SPINCOUNT"), cstring(SPINS), 1);
+  if (env("OMP_WAIT_POLICY") === undefined) setDefault("GOMP_SPINCOUNT", SPINS);
 }
 
 /**

@@ -49,3 +49,8 @@ export function firstProcessor(): string {
     return "";
   }
 }
+
+/** What the processor can do, by the names that Linux gives to it; empty where it does not tell. */
+export function processorFlags(): ReadonlySet<string> {
+  return new Set(/^flags\s*:(.*)$/m.exec(firstProcessor())?.[1]?.trim().split(" ") ?? []);
+}

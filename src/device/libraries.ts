@@ -7,7 +7,7 @@ import { OneDNN } from "../../ffi/onednn.ts";
 import { OpenBLAS } from "../../ffi/openblas.ts";
 import { debug } from "../base/debug.ts";
 import { cpuConfig } from "./config.ts";
-import { onThreadCount } from "./threads.ts";
+import { inWorker, onThreadCount } from "./threads.ts";
 
 /** A library that may be there. */
 class Lazy<T> {
@@ -52,8 +52,13 @@ export const onednn: Lazy<OneDNN> = new Lazy(() => new OneDNN(), () => cpuConfig
 /** OpenBLAS. */
 export const openblas: Lazy<OpenBLAS> = new Lazy(() => {
   const library = new OpenBLAS();
-  onThreadCount((count) => library.setThreads(count));
+  if (!callsAlone(library)) onThreadCount((count) => library.setThreads(count));
   return library;
 }, () => cpuConfig().openblas);
+
+/** Whether OpenBLAS must be called with one thread: a build for OpenMP, in a worker. */
+export function callsAlone(library: OpenBLAS): boolean {
+  return library.openmp && inWorker();
+}
 
 export type { Lazy };

@@ -9,7 +9,7 @@ import { cpuConfig } from "./config.ts";
 import type { ArrayArg, Buffer, Call, Callable } from "./device.ts";
 import { convert, densify, EpilogueRunner, temporary } from "./epilogue.ts";
 import { copyArray, type Host, hostArray, hostOf, type RoutineRunner } from "./host.ts";
-import { onednn, openblas } from "./libraries.ts";
+import { callsAlone, onednn, openblas } from "./libraries.ts";
 import { matmulDnnl, postOps, type Step } from "./matmul_dnnl.ts";
 import { matmulJs } from "./matmul_js.ts";
 import { matmulKernel } from "./matmul_kernel.ts";
@@ -17,6 +17,7 @@ import { forEachBatch, layoutOf, type Matrix, type Problem, problemOf, type Prod
 import { recordGemm } from "./matmul_record.ts";
 import { recording, settle } from "./native_thread.ts";
 import { matmulBlocks } from "./matmul_wasm.ts";
+import { withOneThread } from "./threads.ts";
 import { wasmAvailable } from "./wasm.ts";
 
 /** Up to this many multiplications a call into a library costs more than JavaScript. */
@@ -63,7 +64,8 @@ function prepareBlas(dtype: keyof typeof BLAS, problem: Problem): Product | null
     if (recorder === null) library.gemm(type, ...args);
     else recordGemm(recorder, library, type, ...args);
   };
-  const run = batch.length === 0 ? () => multiply(none) : () => forEachBatch(batch, steps, multiply);
+  const all = batch.length === 0 ? () => multiply(none) : () => forEachBatch(batch, steps, multiply);
+  const run = callsAlone(library) ? () => withOneThread(all) : all;
   return { fused: false, run, valid: () => openblas.get() === library };
 }
 

@@ -16,7 +16,7 @@ import { debug } from "../base/debug.ts";
 import { DeviceError } from "../base/errors.ts";
 import { holdMemory, type HostMemory } from "./arena.ts";
 import { entryOf, librarySoon, type NativeFunction } from "./native.ts";
-import { threadsNow } from "./threads.ts";
+import { inWorker, threadsNow } from "./threads.ts";
 
 const symbols = {
   tnp_queue_open: { parameters: ["address"], result: "address" },
@@ -101,8 +101,7 @@ let coming = false;
  */
 export function nativeThread(): NativeThread | null | undefined {
   if (thread !== undefined) return thread?.closed ? null : thread;
-  const worker = !system.worker_threads.isMainThread || "WorkerGlobalScope" in globalThis;
-  if (worker || platform !== "linux") return thread = null;
+  if (inWorker() || platform !== "linux") return thread = null;
   if (!coming) {
     coming = true;
     librarySoon(() => cQueue, symbols, "the queue of native calls").then((library) => {

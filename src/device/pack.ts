@@ -7,7 +7,7 @@
 import { LibraryError } from "../../ffi/errors.ts";
 import { available, openFile } from "../../ffi/open.ts";
 import { isAbsolute, join } from "../../ffi/paths.ts";
-import { architecture, env, files, firstProcessor, permission, platform, readText } from "../../ffi/runtime.ts";
+import { architecture, env, files, permission, platform, processorFlags, readText } from "../../ffi/runtime.ts";
 import { system } from "../../ffi/system.ts";
 import type { Address, Library } from "../../ffi/types.ts";
 import { debug, warnOnce } from "../base/debug.ts";
@@ -47,7 +47,7 @@ export function packLevels(): string[] {
   const known = levels[architecture as keyof typeof levels] ?? [];
   const needed = (features: readonly string[]) => features.length > 0;
   if (!known.some(([, features]) => needed(features))) return known.map(([level]) => level);
-  const flags = new Set(/^flags\s*:(.*)$/m.exec(firstProcessor())?.[1]?.trim().split(" ") ?? []);
+  const flags = processorFlags();
   // Those of a better set include those of a lesser one.
   const fits = (at: number) => known.slice(at).every(([, features]) => features.every((name) => flags.has(name)));
   return known.flatMap(([level], at) => (fits(at) ? [level] : []));

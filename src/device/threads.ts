@@ -4,6 +4,7 @@
  */
 import { LibraryError } from "../../ffi/errors.ts";
 import { type OpenMP, openmp } from "../../ffi/openmp.ts";
+import { system } from "../../ffi/system.ts";
 
 /** Told of every change, and at once of a change made before it listens. */
 type Listener = (count: number) => void;
@@ -61,4 +62,9 @@ export function withOneThread<T>(run: () => T): T {
     alone = false;
     symbols.omp_set_num_threads(threads);
   }
+}
+
+/** Whether this is a worker of JavaScript. */
+export function inWorker(): boolean {
+  return !system.worker_threads.isMainThread || "WorkerGlobalScope" in globalThis;
 }
