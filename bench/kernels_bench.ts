@@ -305,7 +305,11 @@ suite("reductions", [
         )
       )
     ),
-    ...([["sum", 100, 100, 100], ["sum", 1000, 100, 10], ["max", 1000, 100, 10], ["sum", 100_000, 10]] as const).map(
+    ...([["sum", 100, 100, 100], ["sum", 1000, 100, 10], ["max", 1000, 100, 10], ["sum", 100_000, 10], [
+      "argmax",
+      100_000,
+      10,
+    ]] as const).map(
       ([name, ...shape]) =>
         work(
           `${name} ${dtype} ${shape.join(" x ")} axis 1`,

@@ -22,6 +22,7 @@ import { available } from "../ffi/open.ts";
 import { runtime } from "../ffi/runtime.ts";
 import { type Expr, ExprBuilder } from "../kernels/expr.ts";
 import { type Kernel, kernelKey, type Operand } from "../kernels/kernel.ts";
+import { tnp } from "../mod.ts";
 import { dtypeInfo } from "../src/base/dtype.ts";
 import { kernelCache } from "../src/device/cache.ts";
 import { findCompiler } from "../src/device/compiler.ts";
@@ -332,6 +333,27 @@ describe("kernels in C and in JavaScript", () => {
       }
     };
     assert.deepEqual(run("c"), run("js"));
+  });
+
+  test("reduce many short rows, side by side, as they do few", () => {
+    const rows = 100, few = 3;
+    const reductions = ["sum", "prod", "max", "argmax", "any", "count_nonzero"] as const;
+    const run = (engine: "c" | "js", dtype: "float32" | "int8" | "complex64", n: number, count: number) => {
+      configureCpu({ engine });
+      try {
+        const x = tnp.arange(rows * n).mul(7).mod(5).sub(1).reshape([rows, n]).astype(dtype).at(tnp.slice(0, count));
+        return reductions.filter((name) => dtype !== "complex64" || !/max/.test(name)).map((name) =>
+          (tnp[name](x, { axis: -1 }).at(tnp.slice(0, few)).toArray() as unknown[]).map(String)
+        );
+      } finally {
+        configureCpu(null);
+      }
+    };
+    for (const dtype of ["float32", "int8", "complex64"] as const) {
+      for (const n of [1, 2, 7, 32, 33]) {
+        assert.deepEqual(run("c", dtype, n, rows), run("js", dtype, n, few), `${dtype}, rows of ${n}`);
+      }
+    }
   });
 
   test("multiply matrices alike", () => {

@@ -17,13 +17,16 @@ import { forgetToolchain } from "./native.ts";
 import { forgetThread } from "./native_thread.ts";
 import { makeRoutine } from "./routines.ts";
 import { forgetSorts } from "./sort_native.ts";
-import { engineHeap, forgetEngineMemory } from "./wasm_memory.ts";
+import { embedded, engineHeap, forgetEngineMemory } from "./wasm_memory.ts";
 
 /** From this size on blocks are worth aligning, so the address of memory is asked for. */
 const LARGE = 256 << 10;
 
 /** Bytes that are copied between two turns of the event loop. */
 const PIECE = 4 << 20;
+
+/** From this length on a row by itself is as fast. */
+const SHORT_ROW = 32;
 
 /** Kernels kept at hand; beyond, the oldest goes (a plan that uses it keeps it). */
 const MOST = 8192;
@@ -38,6 +41,12 @@ export class CpuDevice implements Device {
   readonly #queue = new WorkQueue();
   #aligned = false;
   #settled = false;
+  #shortRow: number | undefined;
+
+  /** WebAssembly has no vectors of values that lie apart. */
+  get shortRow(): number {
+    return this.#shortRow ??= embedded() ? 0 : SHORT_ROW;
+  }
 
   allocate(byteLength: number): HostBuffer {
     if (!this.#settled) {
@@ -114,6 +123,7 @@ export class CpuDevice implements Device {
     this.#kernels.clear();
     this.#routines.clear();
     this.#settled = false;
+    this.#shortRow = undefined;
     forgetEngineMemory();
     forgetSorts();
   }

@@ -86,6 +86,8 @@ export interface Device {
   /** `CPU:0`, `GPU:0`, `NULL:0`. */
   readonly name: string;
   readonly type: "CPU" | "GPU" | "NULL";
+  /** Many rows of at most so many elements are reduced side by side, each by itself. */
+  readonly shortRow: number;
   /** Memory for `byteLength` bytes (0 is allowed), uninitialised. @throws OutOfMemoryError */
   allocate(byteLength: number): Buffer;
   /** The executable of a kernel, from the device's cache or made now. */

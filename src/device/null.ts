@@ -42,6 +42,7 @@ class NullBuffer implements Buffer {
 export class NullDevice implements Device {
   readonly name = "NULL:0";
   readonly type = "NULL";
+  readonly shortRow = 32;
   /** Every launch and routine call since `reset`, in order. */
   launches: NullLaunch[] = [];
   /** Bytes allocated since `reset`, in all. */

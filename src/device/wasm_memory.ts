@@ -72,7 +72,7 @@ export function engineHeap(): Heap | null {
 }
 
 /** Whether no faster engine than WebAssembly will be there. */
-function embedded(): boolean {
+export function embedded(): boolean {
   const { engine, wasm } = cpuConfig();
   if (!wasm || engine === "js") return false;
   return engine === "wasm" || !available().ok || "reason" in findCompiler();

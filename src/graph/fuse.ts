@@ -30,6 +30,8 @@ export interface Fusion {
   readonly stored: ReadonlySet<GNode>;
   /** Rough work per element of everything fused into a node's expression. */
   readonly cost: ReadonlyMap<GNode, number>;
+  /** The device's. */
+  readonly shortRow: number;
 }
 
 /** Most nodes fused into one kernel, and most arrays it reads. */
@@ -117,8 +119,13 @@ function keepsOrder(move: GNode): boolean {
   return view.strides.every((s, i) => s === want[i] || move.shape[i]! <= 1);
 }
 
-/** Cuts a graph into groups. Nodes in `forced` are stored whatever the cost; a forced leaf is copied. */
-export function fuse(graph: Graph, forced: ReadonlySet<GNode>): Fusion {
+/**
+ * Cuts a graph into groups.
+ *
+ * @param forced nodes that are stored whatever the cost; a forced leaf is copied
+ * @param shortRow the device's
+ */
+export function fuse(graph: Graph, forced: ReadonlySet<GNode>, shortRow: number): Fusion {
   const { nodes } = graph;
   const cost = work(nodes);
   // A node computed before is stored this time: the topmost of such nodes, and those that can be asked for yet again.
@@ -128,7 +135,7 @@ export function fuse(graph: Graph, forced: ReadonlySet<GNode>): Fusion {
   const { stored, required } = store(graph, forced, keep, cost, ends, hostOf);
   const groups = merge(nodes, stored, ends);
   unstore(groups, stored, required);
-  return { groups: order(groups), stored, cost };
+  return { groups: order(groups), stored, cost, shortRow };
 }
 
 /** Work per element of each node with all that is fused into it, were nothing but heavy nodes stored. */

@@ -358,7 +358,7 @@ function finish(group: Group, fusion: Fusion, needs: Set<GNode>, x: Expander, dr
   const strides = all.map((_, i) => [...outer.strides[i]!, ...lasts.strides[i]!]);
   const reduced = kind === "reduce" || kind === "scan" ? lasts.shape.length : 0;
   const rank = sizes.length;
-  const inner = kind === "reduce" ? innerLoop(sizes, reduced, strides.slice(0, reads.length)) : "last";
+  const inner = kind === "reduce" ? innerLoop(sizes, reduced, strides.slice(0, reads.length), fusion.shortRow) : "last";
   const fastest = inner === "last" ? rank - 1 : rank - reduced - 1;
 
   let wide = false;
@@ -419,14 +419,19 @@ function finish(group: Group, fusion: Fusion, needs: Set<GNode>, x: Expander, dr
   }];
 }
 
-/** The loop that should move fastest: over what is kept where the largest array is denser that way. */
+/** From so many on, short rows are reduced side by side. */
+const MANY_ROWS = 64;
+
+/** The loop that should move fastest: over what is kept where the largest array is denser that way, or rows are short and many. */
 function innerLoop(
   sizes: readonly number[],
   reduced: number,
   strides: readonly (readonly number[])[],
+  shortRow: number,
 ): Kernel["inner"] {
   const kept = sizes.length - reduced - 1;
   if (kept < 0 || sizes[kept]! < 4) return "last";
+  if (reduced === 1 && sizes[kept + 1]! <= shortRow && sizes[kept]! >= MANY_ROWS) return "kept";
   let most = -1, inner: Kernel["inner"] = "last";
   for (const s of strides) {
     const points = sizeOf(sizes.filter((_, d) => s[d] !== 0));
