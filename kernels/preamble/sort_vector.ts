@@ -229,7 +229,8 @@ function blockText(rows: number, lanes: number): string {
   // It is only called for what more than half fills it.
   const full = (at: number) => rows > 1 && at < rows * lanes / 2;
   const get = (at: number) => full(at) ? `load(a + ${at})` : `load_some(a + ${at}, n - ${at})`;
-  const put = (at: number, v: string) => full(at) ? `store(to + ${at}, ${v});` : `store_some(to + ${at}, n - ${at}, ${v});`;
+  const put = (at: number, v: string) =>
+    full(at) ? `store(to + ${at}, ${v});` : `store_some(to + ${at}, n - ${at}, ${v});`;
   const text = lines.join("\n");
   const constants = (name: string, make: string, type: string) =>
     [...new Set([...text.matchAll(new RegExp(`\\b${name}(\\d+)`, "g"))].map(([, k]) => k))]
@@ -282,7 +283,9 @@ ${texts(512)}#else
 ${texts(256)}#endif
 
 static void sort_few(const item *a, item *to, i64 n) {
-${blocks.slice(0, -1).map((rows) => `  if (n <= ${rows} * LANES) return sort_${rows}(a, to, n);\n`).join("")}  sort_16(a, to, n);
+${
+    blocks.slice(0, -1).map((rows) => `  if (n <= ${rows} * LANES) return sort_${rows}(a, to, n);\n`).join("")
+  }  sort_16(a, to, n);
 }
 
 /* Leaves what is less than the pivot (or not more) at the front and puts the others at the end of b. Gives the number of the first. */
