@@ -6,11 +6,36 @@
 
 const list = (n: number, f: (i: number) => number): string => Array.from({ length: n }, (_, i) => f(i)).join(", ");
 
+/** For each mask the lanes that it has, then the others; as bytes, `words` of them a lane. */
+function compressTable(lanes: number, words: number): string {
+  const rows = Array.from({ length: 1 << lanes }, (_, mask) => {
+    const all = Array.from({ length: lanes }, (_, i) => i), has = (i: number) => (mask >> i & 1) === 1;
+    const order = [...all.filter(has), ...all.filter((i) => !has(i))];
+    return `{${order.flatMap((i) => Array.from({ length: words }, (_, w) => words * i + w))}}`;
+  });
+  return `static const u8 compressed[${1 << lanes}][8] = {${rows.join(", ")}};`;
+}
+
 /** What the sort is made of with AVX-512: masks have registers of their own, and an instruction compresses. */
 function wideInstructions(width: 32 | 64): string {
   const lanes = 512 / width;
+  // A permutation takes half the time of two compressions; for 16 lanes its table would be too large.
+  const partText = width === 64
+    ? `  const Vec v = load(a);
+  const Mask m = first_part(v, pivot, not_more);
+  const Vec w = permute(_mm512_cvtepu8_epi64(_mm_loadl_epi64((const __m128i *)compressed[m])), v);
+  store(low, w);
+  store(high - LANES, w);
+  return __builtin_popcount(m);
+`
+    : `  const Vec v = load(a);
+  const Mask m = first_part(v, pivot, not_more);
+  const int count = __builtin_popcount(m);
+  store(low, VEC(maskz_compress)(m, v));
+  VEC(mask_storeu)(high - (LANES - count), (Mask)(((1 << LANES) - 1) >> count), VEC(maskz_compress)((Mask)~m, v));
+  return count;
+`;
   return `#define LANES ${lanes}
-#define ROWS 16
 #define VEC(name) _mm512_##name##_epi${width}
 #define VECU(name) _mm512_##name##_epu${width}
 typedef __m512i Vec;
@@ -19,6 +44,7 @@ static const item lane_numbers[LANES] __attribute__((aligned(64))) = {${list(lan
 #define LANE_NUMBERS _mm512_load_si512(lane_numbers)
 #define enter(v) (v)
 #define leave(v) (v)
+${width === 64 ? compressTable(lanes, 1) : ""}
 
 /* Lanes whose number has the bit j. */
 INLINE Mask with_bit(int j) { return (Mask)(j == 1 ? 0xaaaa : j == 2 ? 0xcccc : j == 4 ? 0xf0f0 : 0xff00); }
@@ -37,31 +63,33 @@ INLINE Vec columns(const int rows) {
 /* Lanes of b under the mask, of a elsewhere. */
 INLINE Vec choose_permuted(Mask m, Vec a, Vec at, Vec b) { return VEC(mask_permutexvar)(a, m, at, b); }
 
-INLINE void order(Vec a, Vec b, Vec *low, Vec *high) {
-  *low = VECU(min)(a, b);
-  *high = VECU(max)(a, b);
-}
+/* What is left of a and b without one of them: minima and maxima share one port. */
+#define other_of(one, a, b) VEC(ternarylogic)(one, a, b, 0x96)
+INLINE Vec smaller(Vec a, Vec b) { return VECU(min)(a, b); }
 /* The smaller of a and b, the larger under the mask. */
-INLINE Vec order_by(Mask m, Vec a, Vec b) { return VECU(mask_max)(VECU(min)(a, b), m, a, b); }
-/* Each lane of a and b in order, under the mask the other way round. */
-INLINE void cross(Mask m, Vec *a, Vec *b) {
-  const Vec low = VECU(min)(*a, *b), high = VECU(max)(*a, *b);
-  *a = VEC(mask_blend)(m, low, high);
-  *b = VEC(mask_blend)(m, high, low);
-}
+INLINE Vec order_by(Mask m, Vec a, Vec b) { return VEC(mask_ternarylogic)(VECU(min)(a, b), m, a, b, 0x96); }
 
-INLINE Mask first_lanes(i64 n) { return (Mask)(n >= LANES ? (1 << LANES) - 1 : n <= 0 ? 0 : (1 << n) - 1); }
+INLINE Mask first_lanes(i64 n) { return (Mask)_bzhi_u32((1u << LANES) - 1, n < 0 ? 0 : (u32)n); }
+INLINE Vec load(const item *a) { return _mm512_loadu_si512(a); }
+INLINE void store(item *a, Vec v) { _mm512_storeu_si512(a, v); }
 /* The first n of a vector, and the largest number behind them. */
 INLINE Vec load_some(const item *a, i64 n) { return VEC(mask_loadu)(VEC(set1)(-1), first_lanes(n), a); }
 INLINE void store_some(item *a, i64 n, Vec v) { VEC(mask_storeu)(a, first_lanes(n), v); }
+INLINE Mask first_part(Vec v, Vec pivot, const int not_more) {
+  return not_more ? VECU(cmple)##_MASK(v, pivot) : VECU(cmplt)##_MASK(v, pivot);
+}
 
 /* Stores what is less than the pivot (or not more) from low on, the others up to high. Gives the number of the first. */
 INLINE int part(const item *a, Vec pivot, const int not_more, item *low, item *high) {
-  const Vec v = _mm512_loadu_si512(a);
-  const Mask m = not_more ? VECU(cmple)##_MASK(v, pivot) : VECU(cmplt)##_MASK(v, pivot);
+${partText}}
+
+/* The same of the first n of a vector only. */
+INLINE int part_some(const item *a, i64 n, Vec pivot, const int not_more, item *low, item *high) {
+  const Vec v = load_some(a, n);
+  const Mask some = first_lanes(n), m = first_part(v, pivot, not_more) & some;
   const int count = __builtin_popcount(m);
-  _mm512_storeu_si512(low, VEC(maskz_compress)(m, v));
-  VEC(mask_storeu)(high - (LANES - count), (Mask)(((1 << LANES) - 1) >> count), VEC(maskz_compress)((Mask)~m, v));
+  VEC(mask_storeu)(low, first_lanes(count), VEC(maskz_compress)(m, v));
+  VEC(mask_storeu)(high - (n - count), first_lanes(n - count), VEC(maskz_compress)((Mask)(some & ~m), v));
   return count;
 }
 `.replaceAll(/VECU\((cmpl[et])\)##_MASK/g, `_mm512_$1_epu${width}_mask`);
@@ -70,59 +98,33 @@ INLINE int part(const item *a, Vec pivot, const int not_more, item *low, item *h
 /** The same with AVX2: masks are vectors, and vectors are compressed by a table. 64-bit numbers are compared with their sign turned. */
 function narrowInstructions(width: 32 | 64): string {
   const lanes = 256 / width, wide = width === 64;
-  // For each mask the lanes that it has, then the others; as places of 32 bits.
-  const places = (mask: number): number[] => {
-    const all = Array.from({ length: lanes }, (_, i) => i), has = (i: number) => (mask >> i & 1) === 1;
-    const order = [...all.filter(has), ...all.filter((i) => !has(i))];
-    return wide ? order.flatMap((i) => [2 * i, 2 * i + 1]) : order;
-  };
-  const table = Array.from({ length: 1 << lanes }, (_, mask) => `{${places(mask)}}`).join(", ");
   const compare = wide
     ? `#define enter(v) _mm256_xor_si256(v, _mm256_set1_epi64x((i64)1 << 63))
 #define leave(v) enter(v)
-INLINE void order(Vec a, Vec b, Vec *low, Vec *high) {
-  const Vec more = _mm256_cmpgt_epi64(a, b);
-  *low = _mm256_blendv_epi8(a, b, more);
-  *high = _mm256_blendv_epi8(b, a, more);
-}
+INLINE Vec smaller(Vec a, Vec b) { return _mm256_blendv_epi8(a, b, _mm256_cmpgt_epi64(a, b)); }
 /* The smaller of a and b, the larger under the mask. */
 INLINE Vec order_by(Mask m, Vec a, Vec b) { return _mm256_blendv_epi8(a, b, _mm256_cmpgt_epi64(a, b) ^ m); }
-/* Each lane of a and b in order, under the mask the other way round. */
-INLINE void cross(Mask m, Vec *a, Vec *b) {
-  const Vec v = *a, other = _mm256_cmpgt_epi64(v, *b) ^ m;
-  *a = _mm256_blendv_epi8(v, *b, other);
-  *b = _mm256_blendv_epi8(*b, v, other);
-}
 INLINE Vec less(Vec a, Vec b) { return _mm256_cmpgt_epi64(b, a); }
 INLINE Vec not_less(Vec a, Vec b) { return ~less(a, b); }
 INLINE int bits_of(Vec m) { return _mm256_movemask_pd((__m256d)m); }`
     : `#define enter(v) (v)
 #define leave(v) (v)
-INLINE void order(Vec a, Vec b, Vec *low, Vec *high) {
-  *low = _mm256_min_epu32(a, b);
-  *high = _mm256_max_epu32(a, b);
-}
+INLINE Vec smaller(Vec a, Vec b) { return _mm256_min_epu32(a, b); }
 /* The smaller of a and b, the larger under the mask. */
 INLINE Vec order_by(Mask m, Vec a, Vec b) {
   return _mm256_blendv_epi8(_mm256_min_epu32(a, b), _mm256_max_epu32(a, b), m);
-}
-/* Each lane of a and b in order, under the mask the other way round. */
-INLINE void cross(Mask m, Vec *a, Vec *b) {
-  const Vec low = _mm256_min_epu32(*a, *b), high = _mm256_max_epu32(*a, *b);
-  *a = _mm256_blendv_epi8(low, high, m);
-  *b = _mm256_blendv_epi8(high, low, m);
 }
 INLINE Vec not_less(Vec a, Vec b) { return _mm256_cmpeq_epi32(_mm256_max_epu32(a, b), a); }
 INLINE Vec less(Vec a, Vec b) { return ~not_less(a, b); }
 INLINE int bits_of(Vec m) { return _mm256_movemask_ps((__m256)m); }`;
   const all = wide ? "_mm256_set1_epi64x" : "_mm256_set1_epi32";
   return `#define LANES ${lanes}
-#define ROWS 16
 typedef __m256i Vec;
 typedef Vec Mask;
 #define LANE_NUMBERS _mm256_setr_epi${wide ? "64x" : "32"}(${list(lanes, (i) => i)})
 #define PLACES _mm256_setr_epi32(${list(8, (i) => i)})
-static const u8 compressed[${1 << lanes}][8] = {${table}};
+${compressTable(lanes, width / 32)}
+#define other_of(one, a, b) (one ^ a ^ b)
 ${compare}
 
 /* Lanes whose number has the bit j. */
@@ -144,10 +146,9 @@ ${
 /* Lanes of b under the mask, of a elsewhere. */
 INLINE Vec choose_permuted(Mask m, Vec a, Vec at, Vec b) { return _mm256_blendv_epi8(a, permute(at, b), m); }
 
-INLINE Vec first_lanes(i64 n) {
-  const int most = n >= LANES ? LANES : n <= 0 ? 0 : (int)n;
-  return _mm256_cmpgt_epi${width}(${all}(most), LANE_NUMBERS);
-}
+INLINE Vec first_lanes(i64 n) { return _mm256_cmpgt_epi${width}(${all}(${wide ? "n" : "(int)n"}), LANE_NUMBERS); }
+INLINE Vec load(const item *a) { return _mm256_loadu_si256((const Vec *)a); }
+INLINE void store(item *a, Vec v) { _mm256_storeu_si256((Vec *)a, v); }
 /* The first n of a vector, and the largest number behind them. */
 INLINE Vec load_some(const item *a, i64 n) {
   const Vec m = first_lanes(n);
@@ -159,16 +160,92 @@ INLINE void store_some(item *a, i64 n, Vec v) { _mm256_maskstore_epi${width}((${
 
 /* Stores what is less than the pivot (or not more) from low on, the others up to high: a whole vector each. Gives the number of the first. */
 INLINE int part(const item *a, Vec pivot, const int not_more, item *low, item *high) {
-  Vec v = _mm256_loadu_si256((const Vec *)a);
-  const Vec w = enter(v);
+  const Vec v = load(a), w = enter(v);
   const int m = bits_of(not_more ? not_less(pivot, w) : less(w, pivot));
-  v = permute(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)compressed[m])), v);
-  _mm256_storeu_si256((Vec *)low, v);
-  _mm256_storeu_si256((Vec *)(high - LANES), v);
+  const Vec x = permute(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)compressed[m])), v);
+  store(low, x);
+  store(high - LANES, x);
   return __builtin_popcount((u32)m);
+}
+
+/* The same of the first n of a vector only. */
+INLINE int part_some(const item *a, i64 n, Vec pivot, const int not_more, item *low, item *high) {
+  item some[LANES];
+  const Vec v = load_some(a, n), w = enter(v);
+  const int m = bits_of(not_more ? not_less(pivot, w) : less(w, pivot)) & ((1 << n) - 1);
+  const int count = __builtin_popcount((u32)m);
+  store(some, permute(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)compressed[m])), v));
+  store_some(low, count, load(some));
+  for (i64 i = count; i < n; i++) high[i - n] = some[i];
+  return count;
 }
 `;
 }
+
+/** Pairs of places that a network of Batcher's (odd-even merges) puts in order, one after the other. */
+function networkOf(n: number): [number, number][] {
+  const pairs: [number, number][] = [];
+  for (let p = 1; p < n; p *= 2) {
+    for (let k = p; k >= 1; k /= 2) {
+      for (let i = k % p; i < n - k; i += 2 * k) {
+        for (let j = i; j < i + k && j < n - k; j++) {
+          if (Math.floor(j / (2 * p)) === Math.floor((j + k) / (2 * p))) pairs.push([j, j + k]);
+        }
+      }
+    }
+  }
+  return pairs;
+}
+
+const powersBelow = (n: number): number[] => n <= 1 ? [] : [n / 2, ...powersBelow(n / 2)];
+
+/**
+ * Statements that sort `rows` vectors v0, v1, … of `lanes`, written out: compilers keep arrays of vectors in memory, and take long for
+ * loops over them. Columns are sorted, and merged by a bitonic network over numbers lane * rows + row; then they are turned into rows.
+ */
+function blockText(rows: number, lanes: number): string {
+  const all = Array.from({ length: rows }, (_, r) => r), lines: string[] = [];
+  const pair = (i: number, j: number) => lines.push(`ORDER(v${i}, v${j})`);
+  for (const [i, j] of networkOf(rows)) pair(i, j);
+  for (let k = 2; k <= lanes; k *= 2) {
+    const at = `at${k - 1}`, mask = `with${k / 2}`;
+    if (rows === 1) lines.push(`v0 = order_by(${mask}, v0, permute(${at}, v0));`);
+    for (const r of all.slice(0, rows / 2)) lines.push(`CROSS(v${r}, v${rows - 1 - r}, ${mask}, ${at})`);
+    for (const j of powersBelow(k / 2)) {
+      for (const r of all) lines.push(`v${r} = order_by(with${j}, v${r}, permute(at${j}, v${r}));`);
+    }
+    for (const j of powersBelow(rows)) for (const r of all) if ((r & j) === 0) pair(r, r | j);
+  }
+  const least = Math.max(1, lanes / rows);
+  for (let j = 1; j < rows && j < lanes; j *= 2) {
+    const b = j * least;
+    for (const r of all) if ((r & j) === 0) lines.push(`TURN(v${r}, v${r | j}, with${b}, at${b})`);
+  }
+  if (rows > 1 && rows < lanes) {
+    lines.push(`const Vec turned = columns(${rows});`);
+    for (const r of all) lines.push(`v${r} = permute(turned, v${r});`);
+  }
+  const place = (r: number) => lanes * (rows > lanes ? r % lanes * (rows / lanes) + Math.floor(r / lanes) : r);
+  // It is only called for what more than half fills it.
+  const full = (at: number) => rows > 1 && at < rows * lanes / 2;
+  const get = (at: number) => full(at) ? `load(a + ${at})` : `load_some(a + ${at}, n - ${at})`;
+  const put = (at: number, v: string) =>
+    full(at) ? `store(to + ${at}, ${v});` : `store_some(to + ${at}, n - ${at}, ${v});`;
+  const text = lines.join("\n");
+  const constants = (name: string, make: string, type: string) =>
+    [...new Set([...text.matchAll(new RegExp(`\\b${name}(\\d+)`, "g"))].map(([, k]) => k))]
+      .map((k) => `const ${type} ${name}${k} = ${make}(${k});`);
+  const body = [
+    ...constants("at", "partners", "Vec"),
+    ...constants("with", "with_bit", "Mask"),
+    ...all.map((r) => `Vec v${r} = enter(${get(r * lanes)});`),
+    text,
+    ...all.map((r) => put(place(r), `leave(v${r})`)),
+  ];
+  return `static void sort_${rows}(const item *a, item *to, i64 n) {\n${body.join("\n").replaceAll(/^/gm, "  ")}\n}\n`;
+}
+
+const blocks = [1, 2, 4, 8, 16] as const;
 
 /** Whether there is a vectorised sort for items of so many bits. */
 export function isVectorSortable(width: number): width is 32 | 64 {
@@ -182,85 +259,40 @@ export function isVectorSortable(width: number): width is 32 | 64 {
  * @param width bits of an item
  */
 export function vectorSort(width: 32 | 64): string {
+  const texts = (bits: number) => blocks.map((rows) => blockText(rows, bits / width)).join("\n");
   return `#ifdef __AVX512F__
 ${wideInstructions(width)}#else
 ${narrowInstructions(width)}#endif
-#define BLOCK (ROWS * LANES)
-#define UNROLL _Pragma("GCC unroll 16")
-
-INLINE void order_rows(Vec *a, Vec *b) { order(*a, *b, a, b); }
-
-INLINE Vec order_lanes(Vec v, int m, int top) { return order_by(with_bit(top), v, permute(partners(m), v)); }
-
-INLINE void order_distant_rows(Vec *v, const int rows, int j) {
-  UNROLL for (int r = 0; r < rows; r++) if (!(r & j)) order_rows(v + r, v + (r | j));
+#define BLOCK (16 * LANES)
+#define ORDER(x, y) { const Vec low = smaller(x, y); y = other_of(low, x, y); x = low; }
+/* Each lane of x and its partner of y in order, under the mask the other way round. */
+#define CROSS(x, y, m, at) { \
+  const Vec other = permute(at, y), first = order_by(m, x, other); \
+  y = permute(at, other_of(first, x, other)); \
+  x = first; \
+}
+/* Lanes under the mask change places with their partners of the other vector. */
+#define TURN(x, y, m, at) { \
+  const Vec other = x; \
+  x = choose_permuted(m, x, at, y); \
+  y = choose_permuted((Mask)~m, y, at, other); \
 }
 
-/* Sorts a matrix by columns: the bitonic network over numbers lane * rows + row. */
-INLINE void sort_columns(Vec *v, const int rows) {
-  UNROLL for (int k = 2; k <= rows; k *= 2) {
-    UNROLL for (int r = 0; r < rows; r++) if ((r ^ (k - 1)) > r) order_rows(v + r, v + (r ^ (k - 1)));
-    UNROLL for (int j = k / 4; j > 0; j /= 2) order_distant_rows(v, rows, j);
-  }
-  UNROLL for (int k = 2; k <= LANES; k *= 2) {
-    if (rows == 1) v[0] = order_lanes(v[0], k - 1, k / 2);
-    UNROLL for (int r = 0; r < rows / 2; r++) {
-      Vec *const a = v + r, *const b = v + (rows - 1 - r);
-      const Vec at = partners(k - 1);
-      Vec other = permute(at, *b);
-      cross(with_bit(k / 2), a, &other);
-      *b = permute(at, other);
-    }
-    UNROLL for (int j = k / 4; j > 0; j /= 2) {
-      UNROLL for (int r = 0; r < rows; r++) v[r] = order_lanes(v[r], j, j);
-    }
-    UNROLL for (int j = rows / 2; j > 0; j /= 2) order_distant_rows(v, rows, j);
-  }
-}
-
-/* Columns, one after the other, become rows; row r then belongs at place_of(r). */
-INLINE void turn(Vec *v, const int rows) {
-  const int least = rows < LANES ? LANES / rows : 1;
-  UNROLL for (int j = 1; j < rows && j < LANES; j *= 2) {
-    const Vec at = partners(j * least);
-    const Mask odd = with_bit(j * least);
-    UNROLL for (int r = 0; r < rows; r++) if (!(r & j)) {
-      const Vec a = v[r], b = v[r | j];
-      v[r] = choose_permuted(odd, a, at, b);
-      v[r | j] = choose_permuted((Mask)~odd, b, at, a);
-    }
-  }
-  if (rows == 1 || rows >= LANES) return;
-  const Vec at = columns(rows);
-  UNROLL for (int r = 0; r < rows; r++) v[r] = permute(at, v[r]);
-}
-
-INLINE int place_of(int r, const int rows) { return rows > LANES ? r % LANES * (rows / LANES) + r / LANES : r; }
-
-INLINE void sort_block(const item *a, item *to, i64 n, const int rows) {
-  Vec v[ROWS];
-  UNROLL for (int r = 0; r < rows; r++) v[r] = enter(load_some(a + r * LANES, n - r * LANES));
-  sort_columns(v, rows);
-  turn(v, rows);
-  UNROLL for (int r = 0; r < rows; r++) {
-    const int at = place_of(r, rows) * LANES;
-    store_some(to + at, n - at, leave(v[r]));
-  }
-}
+#ifdef __AVX512F__
+${texts(512)}#else
+${texts(256)}#endif
 
 static void sort_few(const item *a, item *to, i64 n) {
-  if (n <= LANES) sort_block(a, to, n, 1);
-  else if (n <= 2 * LANES) sort_block(a, to, n, 2);
-  else if (n <= 4 * LANES) sort_block(a, to, n, 4);
-  else if (n <= 8 * LANES) sort_block(a, to, n, 8);
-  else sort_block(a, to, n, ROWS);
+${
+    blocks.slice(0, -1).map((rows) => `  if (n <= ${rows} * LANES) return sort_${rows}(a, to, n);\n`).join("")
+  }  sort_16(a, to, n);
 }
 
 /* Leaves what is less than the pivot (or not more) at the front and puts the others at the end of b. Gives the number of the first. */
 INLINE i64 divide_to(item *a, item *b, i64 n, item pivot, const int not_more) {
   item all[LANES];
   for (int i = 0; i < LANES; i++) all[i] = pivot;
-  const Vec p = enter(load_some(all, LANES));
+  const Vec p = enter(load(all));
   item *low = a, *high = b + n;
   i64 i = 0;
   for (; i + LANES <= n; i += LANES) {
@@ -268,14 +300,7 @@ INLINE i64 divide_to(item *a, item *b, i64 n, item pivot, const int not_more) {
     low += count;
     high -= LANES - count;
   }
-  for (; i < n; i++) {
-    const item v = a[i];
-    const int first = not_more ? v <= pivot : v < pivot;
-    *low = v;
-    high[-1] = v;
-    low += first;
-    high -= !first;
-  }
+  if (i < n) low += part_some(a + i, n - i, p, not_more, low, high);
   return low - a;
 }
 
@@ -286,44 +311,61 @@ static i64 divide(item *a, item *b, i64 n, item pivot) {
   return low;
 }
 
-/* The middle one of some items. */
-static item choose_pivot(const item *a, i64 n) {
-  const int count = n < 8192 ? 16 : 8 * LANES;
+/* The middle one of some items, and whether these are all the same. */
+static item choose_pivot(const item *a, i64 n, int *same) {
+  const int count = n < 1024 ? LANES : n < 8192 ? 2 * LANES : 8 * LANES;
   const i64 step = n / count;
   item some[8 * LANES];
   for (int i = 0; i < count; i++) some[i] = a[i * step + step / 2];
   sort_few(some, some, count);
+  *same = some[0] == some[count - 1];
   return some[count / 2];
 }
 
-/* Sorts what is at a; with away, the result goes to b. */
-static void sort_from(item *a, item *b, i64 n, int depth, int away) {
+static int are_all(const item *a, i64 n, item v) {
+  const i64 block = 256;
+  for (i64 from = 0; from < n; from += block) {
+    const i64 to = from + block < n ? from + block : n;
+    item other = 0;
+    for (i64 i = from; i < to; i++) other |= a[i] ^ v;
+    if (other) return 0;
+  }
+  return 1;
+}
+
+/* Sorts what is at a, none of which is below least; with away, the result goes to b. */
+static void sort_from(item *a, item *b, i64 n, int depth, int away, item least) {
   while (n > BLOCK) {
     if (depth-- == 0) {
       radix_sort(a, b, n, 0);
       if (away) __builtin_memcpy(b, a, sizeof(item) * (u64)n);
       return;
     }
-    const item pivot = choose_pivot(a, n);
-    i64 low = divide_to(a, b, n, pivot, 0);
-    if (low > 0) {
-      sort_from(b + low, a + low, n - low, depth, !away);
+    int same;
+    const item pivot = choose_pivot(a, n, &same);
+    if (same && are_all(a, n, pivot)) {
+      if (away) __builtin_memcpy(b, a, sizeof(item) * (u64)n);
+      return;
+    }
+    if (pivot != least) {
+      const i64 low = divide_to(a, b, n, pivot, 0);
+      sort_from(b + low, a + low, n - low, depth, !away, pivot);
       n = low;
       continue;
     }
-    /* Nothing is less than the pivot, and all is at b: what equals it is in its place. */
-    low = divide_to(b, a, n, pivot, 1);
-    if (away) a += low, b += low;
-    else {
-      for (i64 i = 0; i < low; i++) a[i] = pivot;
-      a += low, b += low;
-    }
+    /* What equals the least is in its place; the others are at b. */
+    const i64 low = divide_to(a, b, n, pivot, 1);
+    if (away) for (i64 i = 0; i < low; i++) b[i] = pivot;
+    item *const others = b + low;
+    b = a + low;
+    a = others;
     n -= low;
+    away = !away;
   }
   if (n > 1) sort_few(a, away ? b : a, n);
   else if (n == 1 && away) *b = *a;
 }
 
-static void quick_sort(item *a, item *b, i64 n, int depth) { sort_from(a, b, n, depth, 0); }
+static void quick_sort(item *a, item *b, i64 n, int depth) { sort_from(a, b, n, depth, 0, 0); }
 `;
 }

@@ -15,6 +15,7 @@ import { hostOf } from "./host.ts";
 import { KernelRunner } from "./kernel_runner.ts";
 import { forgetToolchain } from "./native.ts";
 import { forgetThread } from "./native_thread.ts";
+import { findNonzero, forgetNonzero, type Positions } from "./nonzero.ts";
 import { makeRoutine } from "./routines.ts";
 import { forgetSorts } from "./sort_native.ts";
 import { embedded, engineHeap, forgetEngineMemory } from "./wasm_memory.ts";
@@ -114,6 +115,13 @@ export class CpuDevice implements Device {
     this.#queue.finish();
   }
 
+  /** Positions of true values, which begin at a byte of a buffer, in C order; waits for them. */
+  nonzero(mask: Buffer, byteOffset: number, shape: readonly number[]): Positions {
+    this.synchronize();
+    this.#queue.check(mask);
+    return findNonzero(this, hostOf(mask), byteOffset, shape);
+  }
+
   memoryStats(): MemoryStats {
     return this.arena.stats();
   }
@@ -126,6 +134,7 @@ export class CpuDevice implements Device {
     this.#shortRow = undefined;
     forgetEngineMemory();
     forgetSorts();
+    forgetNonzero();
   }
 
   #entry(kernel: Kernel) {

@@ -15,6 +15,7 @@ import type { HostArray } from "./host.ts";
 import type { NativeFunction } from "./native.ts";
 import { NativeCode } from "./native_code.ts";
 import { recording } from "./native_thread.ts";
+import { Slots } from "./slots.ts";
 import { threadCount } from "./threads.ts";
 
 /** Up to this many elements JavaScript takes no longer than the call. */
@@ -35,10 +36,13 @@ function routine(name: string, source: () => string): NativeCode {
 
 /** Forgets what could not be compiled, so that it is tried again. */
 export function forgetSorts(): void {
-  routines.clear();
+  for (const codes of [routines, sorts, argsorts]) codes.clear();
 }
 
 const addressIn = (x: HostArray): number => x.memory.address(addressOf) + x.offset * dtypeInfo(x.dtype).itemsize;
+
+/** The axes of one row. */
+const one: readonly (readonly number[])[] = [[], [], []];
 
 /** Axes of two arrays as few as possible. */
 function collapse(shape: readonly number[], a: readonly number[], b: readonly number[]): number[][] {
@@ -60,31 +64,52 @@ function collapse(shape: readonly number[], a: readonly number[], b: readonly nu
 }
 
 /** The argument block, longer when one call needs that. */
-let block: { readonly words: BigInt64Array; readonly address: Address } | null = null;
+let block: { readonly slots: Slots; readonly address: Address } | null = null;
 
 function call(run: NativeFunction, numbers: readonly number[]): void {
   const recorder = recording();
   if (recorder !== null) {
     // It waits with a block of its own.
-    const words = new BigInt64Array(new ArrayBuffer(8 * numbers.length));
-    for (let i = 0; i < numbers.length; i++) words[i] = BigInt(numbers[i]!);
-    return recorder.kernel(run, words);
+    const slots = new Slots(numbers.length);
+    for (let i = 0; i < numbers.length; i++) slots.integer(i, numbers[i]!);
+    return recorder.kernel(run, slots.bytes);
   }
-  if (block === null || block.words.length < numbers.length) {
-    const words = new BigInt64Array(new ArrayBuffer(8 * Math.max(128, numbers.length)));
-    block = { words, address: native(addressOf(words)) };
+  if (block === null || block.slots.bytes.length < 8 * numbers.length) {
+    const slots = new Slots(Math.max(128, numbers.length));
+    block = { slots, address: native(addressOf(slots.bytes)) };
   }
-  for (let i = 0; i < numbers.length; i++) block.words[i] = BigInt(numbers[i]!);
+  for (let i = 0; i < numbers.length; i++) block.slots.integer(i, numbers[i]!);
   run(block.address);
+}
+
+/** Scratch memory up to this size is kept from sort to sort, so that it stays in the cache. */
+const KEPT = 65536;
+let kept: { readonly bytes: Uint8Array; readonly address: number } | null = null;
+
+/** The address of the memory that is kept, at the start of a line. */
+function keptScratch(): number {
+  if (kept === null) {
+    const bytes = new Uint8Array(new ArrayBuffer(KEPT + 64));
+    kept = { bytes, address: Math.ceil(addressOf(bytes) / 64) * 64 };
+  }
+  return kept.address;
 }
 
 /** Threads for some elements. */
 const threadsFor = (elements: number): number =>
   Math.max(1, Math.min(sortThreads, threadCount(), Math.floor(elements / SHARE)));
 
+const sorts = new Map<DType, NativeCode>(), argsorts = new Map<DType, NativeCode>();
+
 function sortCode(dtype: DType, positions: boolean): NativeCode {
-  const form = dtype === "bool" ? "uint8" : dtype;
-  return routine(`${positions ? "argsort" : "sort"} ${form}`, () => cSort(form, positions));
+  const codes = positions ? argsorts : sorts;
+  let code = codes.get(dtype);
+  if (code === undefined) {
+    const form = dtype === "bool" ? "uint8" : dtype;
+    code = routine(`${positions ? "argsort" : "sort"} ${form}`, () => cSort(form, positions));
+    codes.set(dtype, code);
+  }
+  return code;
 }
 
 function searchCode(dtype: DType): NativeCode {
@@ -127,18 +152,20 @@ export function sortRowsNative(device: Device, input: HostArray, output: HostArr
   const run = sortCode(dtype, positions).get(total * SORT_COST);
   if (run === null) return false;
   const rows = total / n, threads = threadsFor(total);
-  const [sizes, x, y] = collapse(shape.slice(0, -1), input.strides, output.strides) as [number[], number[], number[]];
+  const outer = axis === 0 ? one : collapse(shape.slice(0, -1), input.strides, output.strides);
   const { bytes: stride, each } = cSortScratch(dtype, positions, n);
-  const scratch = device.allocate(stride * (rows < threads && !each ? 1 : threads)) as HostBuffer;
+  const bytes = stride * (rows < threads && !each ? 1 : threads);
+  const scratch = bytes <= KEPT && recording() === null ? null : device.allocate(bytes) as HostBuffer;
   try {
-    const at = scratch.memory.address(addressOf) + scratch.byteOffset;
-    const along = [input.strides[axis]!, output.strides[axis]!];
-    call(run, [
-      ...[addressIn(input), addressIn(output), at, rows, n, ...along, threads, stride, sizes.length],
-      ...[...sizes, ...x, ...y],
-    ]);
+    const at = scratch === null ? keptScratch() : scratch.memory.address(addressOf) + scratch.byteOffset;
+    const numbers = [
+      ...[addressIn(input), addressIn(output), at, rows, n, input.strides[axis]!, output.strides[axis]!],
+      ...[threads, stride, outer[0]!.length],
+    ];
+    for (const list of outer) for (const v of list) numbers.push(v);
+    call(run, numbers);
   } finally {
-    scratch.release();
+    scratch?.release();
   }
   return true;
 }

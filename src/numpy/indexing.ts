@@ -12,7 +12,7 @@ import { type ArrayLike, type Index, type NDArray, nodeOf, type Slice, type With
 import { checkChoice, describe, keywords } from "./args.ts";
 import { checkIndices } from "./bounds.ts";
 import { asNode, fromList, toNodeOf, toOperand } from "./convert.ts";
-import { takeAxis, withoutLeading } from "./moves.ts";
+import { flat, takeAxis, withoutLeading } from "./moves.ts";
 import { larger, smaller } from "./rounding.ts";
 import { nonzeroNodes } from "./searching.ts";
 import { number } from "./ufunc.ts";
@@ -139,8 +139,8 @@ function resolveSlice({ start, stop, step }: Slice, size: number): { start: numb
   return { start: length === 0 ? 0 : first, length, step: by };
 }
 
-/** Entries matched with the axes of a node. */
-function resolve(name: string, index: readonly Index[], x: Node): Part[] {
+/** Entries matched with the axes of a node; axes that share a mask are one in what comes back. */
+function resolve(name: string, index: readonly Index[], x: Node): { x: Node; parts: Part[] } {
   const ndim = x.shape.length;
   const entries = index.map((entry) => toEntry(name, entry, x));
   const uses = (entry: Entry): number =>
@@ -155,7 +155,7 @@ function resolve(name: string, index: readonly Index[], x: Node): Part[] {
   const filled = dots === 1
     ? entries.flatMap((entry): Entry[] => entry.kind === "ellipsis" && rest.length > 0 ? rest : [entry])
     : [...entries, ...rest];
-  const parts: Part[] = [];
+  const parts: Part[] = [], shape: number[] = [];
   let axis = 0;
   for (const entry of filled) {
     switch (entry.kind) {
@@ -168,17 +168,20 @@ function resolve(name: string, index: readonly Index[], x: Node): Part[] {
         if (value < -size || value >= size) {
           throw new IndexError(`${name}: index ${value} is out of bounds for axis ${axis} with size ${size}`);
         }
-        parts.push({ kind: "int", axis: axis++, value: value < 0 ? value + size : value });
+        parts.push({ kind: "int", axis: shape.length, value: value < 0 ? value + size : value });
+        shape.push(size);
+        axis++;
         break;
       }
       case "slice":
-        parts.push({ kind: "slice", axis, ...resolveSlice(entry, x.shape[axis]!) });
-        axis++;
+        parts.push({ kind: "slice", axis: shape.length, ...resolveSlice(entry, x.shape[axis]!) });
+        shape.push(x.shape[axis++]!);
         break;
       case "array": {
         const node = ops.cast(entry.node, "int64");
         checkIndices(name, node, axis, x.shape[axis]!);
-        parts.push({ kind: "array", axis: axis++, node });
+        parts.push({ kind: "array", axis: shape.length, node });
+        shape.push(x.shape[axis++]!);
         break;
       }
       case "mask": {
@@ -195,9 +198,9 @@ function resolve(name: string, index: readonly Index[], x: Node): Part[] {
         if (node.shape.length === 0) {
           parts.push({ kind: "truth", node: nonzeroNodes(name, ops.reshape(node, [1]))[0]! });
         } else {
-          for (const positions of nonzeroNodes(name, node)) {
-            parts.push({ kind: "array", axis: axis++, node: positions });
-          }
+          parts.push({ kind: "array", axis: shape.length, node: nonzeroNodes(name, flat(node))[0]! });
+          shape.push(node.size);
+          axis += node.shape.length;
         }
         break;
       }
@@ -206,7 +209,7 @@ function resolve(name: string, index: readonly Index[], x: Node): Part[] {
         break;
     }
   }
-  return parts;
+  return { x: shape.length === ndim ? x : ops.reshape(x, shape), parts };
 }
 
 const isAdvanced = (part: Part): boolean => part.kind === "array" || part.kind === "truth";
@@ -262,8 +265,8 @@ function sliced(x: Node, parts: readonly Part[]): { out: Node; axes: number[] } 
 }
 
 /** The part of a node that an index selects. */
-export function atNode(name: string, x: Node, index: readonly Index[]): Node {
-  const parts = resolve(name, index, x);
+export function atNode(name: string, array: Node, index: readonly Index[]): Node {
+  const { x, parts } = resolve(name, index, array);
   const { out, axes } = sliced(x, parts);
   const advanced = advancedShape(name, parts);
   if (advanced === null) return out;
@@ -399,8 +402,8 @@ function withArrays(
 }
 
 /** A copy of a node with values where an index selects. */
-export function withNode(x: Node, index: readonly Index[], value: ArrayLike, mode: Mode): Node {
-  const parts = resolve("with", index, x);
+export function withNode(array: Node, index: readonly Index[], value: ArrayLike, mode: Mode): Node {
+  const { x, parts } = resolve("with", index, array);
   const advanced = advancedShape("with", parts);
   const lengths = parts.filter((part) => part.kind === "slice" || part.kind === "newaxis")
     .map((part) => part.kind === "slice" ? part.length : 1);
@@ -411,11 +414,12 @@ export function withNode(x: Node, index: readonly Index[], value: ArrayLike, mod
   const arrays = parts.filter((part) => part.kind === "array");
   if (arrays.length === 0) {
     // Only scalar booleans: all of it or nothing.
-    if (sizeOf(advanced.shape) === 0) return x;
+    if (sizeOf(advanced.shape) === 0) return array;
     const plain = parts.filter((part) => part.kind !== "truth");
     return withSlices(x, plain, ops.reshape(node, lengths), mode);
   }
-  return withArrays(x, parts, node, mode, advanced.shape, advanced.place);
+  const out = withArrays(x, parts, node, mode, advanced.shape, advanced.place);
+  return x === array ? out : ops.reshape(out, array.shape);
 }
 
 /** `x.with(index, value, options)`. */

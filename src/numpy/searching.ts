@@ -6,12 +6,12 @@ import { IndexError, ShapeError, TracerError } from "../base/errors.ts";
 import { broadcastShapes, formatShape, normalizeAxis, sameShape } from "../base/shape.ts";
 import * as ops from "../core/ops.ts";
 import type { Node } from "../core/trace.ts";
-import { fromBytes, readBytes } from "../transform/evaluate.ts";
+import { nonzeroNode } from "../transform/nonzero.ts";
 import { type Args, type ArrayLike, type NDArray, type TakeOptions, wrap } from "../array.ts";
 import { checkChoice, checkList, keywords, within } from "./args.ts";
 import { checkIndices } from "./bounds.ts";
 import { deviceOf, promote, toInt64, toNodeOf } from "./convert.ts";
-import { axisOrFlat, flat, takeAxis } from "./moves.ts";
+import { axisOrFlat, flat, pick, takeAxis } from "./moves.ts";
 import { truthy } from "./ufunc.ts";
 
 /**
@@ -39,63 +39,27 @@ export function where(condition: ArrayLike, x?: ArrayLike, y?: ArrayLike): NDArr
   return within("where", () => wrap(ops.where(c, a!, b!)));
 }
 
-/** The flat positions of what is not zero, read on the host. */
-function positions(name: string, x: Node): Float64Array {
+/** The positions of what is not zero, one row an axis; of a 0-d node those along an axis of length 1. */
+function positions(name: string, x: Node): Node {
   if (x.symbolic) {
     throw new TracerError(
       `${name}: the result's shape depends on the values of a traced array; use tnp.where with three arguments, or call it outside`,
     );
   }
-  const mask = readBytes(truthy(x)), words = new Uint32Array(mask.buffer, 0, mask.length >> 2);
-  // Four truth values at a time: their sum ends up in the top byte.
-  let count = 0;
-  for (let w = 0; w < words.length; w++) count += Math.imul(words[w]!, 0x01010101) >>> 24;
-  for (let i = words.length * 4; i < mask.length; i++) count += mask[i]!;
-  const found = new Float64Array(count);
-  let n = 0;
-  for (let w = 0; w < words.length; w++) {
-    if (words[w] === 0) continue;
-    // Without branches, as masks are hard to guess: what is not true is written over, and nothing is written past the end.
-    for (let i = 4 * w; i < 4 * w + 4; i++) {
-      found[n] = i;
-      n += mask[i]!;
-    }
+  const given = x.shape.length === 0 ? ops.reshape(x, [1]) : x, mask = truthy(given);
+  if (mask === x) return nonzeroNode(mask);
+  mask.hold();
+  try {
+    return nonzeroNode(mask);
+  } finally {
+    mask.drop();
   }
-  for (let i = words.length * 4; i < mask.length; i++) if (mask[i] !== 0) found[n++] = i;
-  return found;
-}
-
-/** Takes the position along the last of the axes off rising positions, which become those along the axes before it. */
-function splitLast(found: Float64Array, length: number): Float64Array {
-  const last = new Float64Array(found.length);
-  for (let i = 0, row = 0, start = 0; i < found.length; i++) {
-    const at = found[i]!;
-    if (at - start >= length) {
-      row = Math.floor(at / length);
-      start = row * length;
-    }
-    last[i] = at - start;
-    found[i] = row;
-  }
-  return last;
-}
-
-function int64(values: Float64Array, shape: readonly number[], like: Node): Node {
-  const words = new Uint32Array(new ArrayBuffer(8 * values.length));
-  for (let i = 0; i < values.length; i++) {
-    const value = values[i]!;
-    words[2 * i] = value;
-    words[2 * i + 1] = value / 2 ** 32;
-  }
-  return fromBytes(new Uint8Array(words.buffer), shape, "int64", like.device);
 }
 
 /** The positions of what is not zero: one int64 node an axis. */
 export function nonzeroNodes(name: string, x: Node): Node[] {
-  const found = positions(name, x), nodes: Node[] = [];
-  for (let d = x.shape.length - 1; d > 0; d--) nodes.push(int64(splitLast(found, x.shape[d]!), [found.length], x));
-  if (x.shape.length > 0) nodes.push(int64(found, [found.length], x));
-  return nodes.reverse();
+  const found = positions(name, x);
+  return x.shape.length === 1 ? [flat(found)] : x.shape.map((_, d) => pick(found, 0, d));
 }
 
 /**
@@ -152,11 +116,10 @@ export function flatnonzero(a: ArrayLike): NDArray<"int64"> {
 export function argwhere(a: ArrayLike): NDArray<"int64"> {
   const x = toNodeOf("argwhere", a);
   if (x.shape.length === 0) {
-    const count = positions("argwhere", x).length;
-    return wrap<"int64">(int64(new Float64Array(0), [count, 0], x));
+    const count = positions("argwhere", x).size;
+    return wrap<"int64">(ops.broadcast(ops.scalar(0, "int64", x.device), [count, 0]));
   }
-  const columns = nonzeroNodes("argwhere", x).map((i) => ops.expand(i, [1]));
-  return wrap<"int64">(ops.concatenate(columns, 1));
+  return wrap<"int64">(ops.transpose(positions("argwhere", x), [1, 0]));
 }
 
 /** Indices that are brought into an axis as `mode` says. */
