@@ -205,10 +205,11 @@ function reduce(node: Node, { data, view }: Value): TypedArray | null {
       out[k] = sum64(data, at, from, to);
       continue;
     }
-    // A sum of float32 is one of float64 until it is stored, and one of nothing but -0 is 0.
-    let acc = (name === "sum" && typeof data[at[from]!] === "number" ? 0 + (data[at[from]!] as number) : data[at[from]!]) as number;
+    // Sums of float32 are of float64 until they are stored.
+    let acc = data[at[from]!] as number;
     for (let i = from + 1; i < to; i++) acc = f(acc, data[at[i]!] as number);
-    out[k] = acc;
+    // A sum begins with 0: that of nothing but -0 is 0.
+    out[k] = name === "sum" && acc === 0 ? 0 : acc;
   }
   return out;
 }
