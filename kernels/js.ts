@@ -45,7 +45,8 @@ export function compileJs(kernel: Kernel): JsKernel {
 /** The text of a kernel: the body of a function that is given the helpers and returns the kernel. */
 export function renderJs(kernel: Kernel): string {
   const text = new JsText(lowerForJs(kernel)).render();
-  const used = (Object.keys(helpers) as Helper[]).filter((name) => new RegExp(`(?<![.\\w])${name}\\(`).test(text));
+  const called = new Set(Array.from(text.matchAll(/(?<![.\w])(\w+)\(/g), (call) => call[1]));
+  const used = (Object.keys(helpers) as Helper[]).filter((name) => called.has(name));
   const names = used.length > 0 ? `const { ${used.join(", ")} } = h;\n` : "";
   return `"use strict";\n${names}${text}`;
 }

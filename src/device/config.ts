@@ -15,6 +15,8 @@ export interface CpuConfig {
   engine: Engine;
   /** Whether WebAssembly may be used. */
   wasm: boolean;
+  /** Whether small graphs that come for the first time are computed without a plan, where the engine is chosen by cost. */
+  interpret: boolean;
   /** Whether oneDNN and OpenBLAS may be used. */
   onednn: boolean;
   openblas: boolean;
@@ -30,13 +32,14 @@ function initial(): CpuConfig {
   return {
     engine: engine === "js" || engine === "c" || engine === "wasm" ? engine : "auto",
     wasm: env("TNP_WASM") !== "none",
+    interpret: env("TNP_INTERPRET") !== "none",
     onednn: native,
     openblas: native,
     cacheLimit: 256 << 20,
   };
 }
 
-/** The settings in force; `TNP_ENGINE` (js, c, wasm) and `TNP_WASM` (none) set the first ones: js also hides the libraries. */
+/** The settings in force; `TNP_ENGINE` (js, c, wasm), `TNP_WASM` and `TNP_INTERPRET` (none) set the first ones: js also hides the libraries. */
 export function cpuConfig(): Readonly<CpuConfig> {
   return config ??= initial();
 }

@@ -111,6 +111,10 @@ export class CpuDevice implements Device {
     return this.#queue.defer(run);
   }
 
+  get interprets(): boolean {
+    return cpuConfig().engine === "auto" && cpuConfig().interpret && !this.#queue.waits;
+  }
+
   synchronize(): void {
     this.#queue.finish();
   }

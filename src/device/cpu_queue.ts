@@ -125,6 +125,11 @@ export class WorkQueue {
     this.#thread = thread;
   }
 
+  /** Whether some work is not done yet, or went wrong. */
+  get waits(): boolean {
+    return this.#items.length > 0 || this.#anyFailed;
+  }
+
   /** Runs a function; long work that it submits waits. */
   defer<T>(run: () => T): T {
     this.#deferring++;

@@ -106,6 +106,8 @@ export interface Device {
   copy?(to: Buffer, toOffset: number, from: Buffer, fromOffset: number, byteLength: number): void;
   /** Runs a function whose long work may wait for the next `readAsync`, which then leaves the event loop free; absent where all work does. */
   defer?<T>(run: () => T): T;
+  /** Whether the host may now compute small work in the device's memory itself; absent where memory is not the host's. */
+  readonly interprets?: boolean;
   /** Waits for all enqueued work. */
   synchronize(): void;
   memoryStats(): MemoryStats;

@@ -8,12 +8,15 @@ import type { Walk } from "./topo.ts";
 
 interface Entry {
   readonly code: Float64Array;
-  readonly plan: Plan;
+  /** Null where the structure was seen, but needed no plan. */
+  plan: Plan | null;
+  /** When it was last asked for. */
+  tick: number;
 }
 
 /** Plans of one device, least recently used ones leave first. */
 export class PlanCache {
-  /** Look-ups that found a plan, and that did not. */
+  /** Look-ups of structures that were seen before, and of others. */
   hits = 0;
   misses = 0;
   #maxPlans: number;
@@ -29,33 +32,39 @@ export class PlanCache {
     this.#maxNumbers = maxNumbers;
   }
 
-  /** How many plans there are. */
+  /** How many structures are known. */
   get size(): number {
     return this.#count;
   }
 
-  /** The plan of a walk's structure. */
-  get(walk: Walk): Plan | undefined {
-    const entries = this.#table.get(walk.hash);
-    if (entries !== undefined) {
-      for (let i = 0; i < entries.length; i++) {
-        const entry = entries[i]!;
-        if (walk.matches(entry.code)) {
-          this.hits++;
-          entry.plan.tick = ++this.#tick;
-          return entry.plan;
-        }
-      }
+  /** The plan of a walk's structure: null for one that was seen but has none, undefined for a new one. */
+  get(walk: Walk): Plan | null | undefined {
+    const entry = this.#find(walk);
+    if (entry === undefined) {
+      this.misses++;
+      return undefined;
     }
-    this.misses++;
+    this.hits++;
+    entry.tick = ++this.#tick;
+    return entry.plan;
+  }
+
+  #find(walk: Walk): Entry | undefined {
+    const entries = this.#table.get(walk.hash);
+    if (entries === undefined) return undefined;
+    for (let i = 0; i < entries.length; i++) if (walk.matches(entries[i]!.code)) return entries[i]!;
     return undefined;
   }
 
-  /** Keeps the plan of a walk's structure. */
-  set(walk: Walk, plan: Plan): void {
+  /** Keeps the plan of a walk's structure, or that it was seen. */
+  set(walk: Walk, plan: Plan | null): void {
     if (walk.length * 4 > this.#maxNumbers) return;
-    plan.tick = ++this.#tick;
-    const entry = { code: walk.code.slice(0, walk.length), plan };
+    const known = this.#find(walk);
+    if (known !== undefined) {
+      known.plan = plan;
+      return;
+    }
+    const entry = { code: walk.code.slice(0, walk.length), plan, tick: ++this.#tick };
     const entries = this.#table.get(walk.hash);
     if (entries === undefined) this.#table.set(walk.hash, [entry]);
     else entries.push(entry);
@@ -67,7 +76,7 @@ export class PlanCache {
   /** Drops the half that was used longest ago. */
   #shrink(): void {
     const all = [...this.#table.entries()].flatMap(([hash, entries]) => entries.map((entry) => ({ hash, entry })));
-    all.sort((a, b) => b.entry.plan.tick - a.entry.plan.tick);
+    all.sort((a, b) => b.entry.tick - a.entry.tick);
     this.#table.clear();
     this.#count = this.#numbers = 0;
     for (const { hash, entry } of all.slice(0, Math.ceil(all.length / 2))) {

@@ -76,8 +76,6 @@ export class Plan {
   readonly sizes: readonly number[];
   /** Bytes of the block of temporaries. */
   readonly temporary: number;
-  /** When it was last used, in ticks of the cache. */
-  tick = 0;
   /** By slot, while the plan runs. */
   readonly #memory: (Buffer | null)[];
   readonly #bases: number[];

@@ -14,6 +14,7 @@ import { planCache } from "../graph/cache.ts";
 import { makePlan, type Plan, type Target } from "../graph/plan.ts";
 import { simplify } from "../graph/simplify.ts";
 import { byDevice, flags, itemsize, resolveView, Walk } from "../graph/topo.ts";
+import { interpret } from "./interpret.ts";
 
 const walk = new Walk();
 const values: Scalar[] = [];
@@ -62,7 +63,14 @@ const tracerText =
 function evaluateOn(device: Device, roots: readonly Node[]): void {
   try {
     walk.run(roots);
-    const plan = planOf(device, false);
+    const cache = planCache(device);
+    let plan = cache.get(walk);
+    // What comes for the first time may never come again.
+    if (plan === undefined && device.interprets === true && !debugging("evaluations") && interpret(walk, device)) {
+      cache.set(walk, null);
+      return;
+    }
+    plan ??= planned(device, false);
     for (let i = 0; i < walk.scalarCount; i++) values[i] = valueOf(walk.scalars[i]!);
     if (debugging("evaluations")) tell(plan, walk.count);
     const storages = plan.run(walk.leaves, values);
@@ -103,12 +111,13 @@ function tell(plan: Plan, nodes: number): void {
 }
 
 function planOf(device: Device, copy: boolean): Plan {
-  const cache = planCache(device);
-  let plan = cache.get(walk);
-  if (plan === undefined) {
-    plan = makePlan(simplify(walk), device, walk.leafCount, copy);
-    cache.set(walk, plan);
-  }
+  return planCache(device).get(walk) ?? planned(device, copy);
+}
+
+/** A new plan of the walk. */
+function planned(device: Device, copy: boolean): Plan {
+  const plan = makePlan(simplify(walk), device, walk.leafCount, copy);
+  planCache(device).set(walk, plan);
   return plan;
 }
 
