@@ -29,6 +29,7 @@ export interface Captured {
 class CaptureDevice implements RoutineHost {
   readonly name = "GPU:0";
   readonly type = "GPU";
+  readonly shortRow = 0;
   readonly generation = 0;
   readonly maxBlocks = 4096;
   readonly cublas = null;
