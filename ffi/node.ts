@@ -69,7 +69,7 @@ class NodeAdapter implements Adapter {
     if (this.#gc === undefined) {
       const { v8, vm } = system;
       v8.setFlagsFromString("--expose-gc");
-      this.#gc = vm.runInNewContext("gc") as Collect;
+      this.#gc = vm.runInNewContext("globalThis.gc") as Collect | undefined ?? (() => {});
       if ((globalThis as { readonly gc?: unknown }).gc === undefined) v8.setFlagsFromString("--no-expose-gc");
     }
     this.#gc({ type: "minor" });
