@@ -6,6 +6,8 @@ import type { Adapter, Address, Availability, Loaded, NativeType, PermissionKind
 type Function = (...args: never[]) => unknown;
 type KoffiFunction = Function & { async(...args: unknown[]): void };
 
+type Collect = (options: { readonly type: "minor" }) => void;
+
 interface KoffiLibrary {
   func(name: string, result: string, parameters: readonly string[]): KoffiFunction;
   unload(): void;
@@ -60,6 +62,18 @@ class NodeAdapter implements Adapter {
   readonly offThread = true;
   readonly version = system.process.versions.node;
   #koffi: Koffi | undefined;
+  #gc: Collect | undefined;
+
+  // V8 tells of its collector under a flag only, which new contexts look at.
+  collectYoung(): void {
+    if (this.#gc === undefined) {
+      const { v8, vm } = system;
+      v8.setFlagsFromString("--expose-gc");
+      this.#gc = vm.runInNewContext("globalThis.gc") as Collect | undefined ?? (() => {});
+      if ((globalThis as { readonly gc?: unknown }).gc === undefined) v8.setFlagsFromString("--no-expose-gc");
+    }
+    this.#gc({ type: "minor" });
+  }
 
   allocate(byteLength: number): ArrayBuffer {
     return system.buffer.Buffer.allocUnsafeSlow(byteLength).buffer;

@@ -8,6 +8,8 @@ interface Builtins {
   readonly process: typeof import("node:process");
   readonly timers: typeof import("node:timers");
   readonly url: typeof import("node:url");
+  readonly v8: typeof import("node:v8");
+  readonly vm: typeof import("node:vm");
   readonly worker_threads: typeof import("node:worker_threads");
 }
 
@@ -42,6 +44,14 @@ class System implements Builtins {
 
   get url(): Builtins["url"] {
     return this.#load("url");
+  }
+
+  get v8(): Builtins["v8"] {
+    return this.#load("v8");
+  }
+
+  get vm(): Builtins["vm"] {
+    return this.#load("vm");
   }
 
   get worker_threads(): Builtins["worker_threads"] {

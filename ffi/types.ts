@@ -148,6 +148,8 @@ export interface Adapter {
   readonly offThread: boolean;
   /** Collects garbage at once; absent where the runtime does not offer that. */
   collect?(): void;
+  /** Collects, in some tenths of a millisecond, what was made lately; absent where the runtime does so by itself, or cannot. */
+  collectYoung?(): void;
   /**
    * Memory with any content, where the runtime need not clear it.
    * @throws RangeError where there is none

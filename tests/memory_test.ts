@@ -4,6 +4,8 @@ import process from "node:process";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { platform, runtime } from "../ffi/runtime.ts";
+import { Arena } from "../src/device/arena.ts";
+import { nullDevice } from "../src/device/null.ts";
 
 /** Runs tests/memory/loop.ts in a process of its own; gives its largest resident set in MiB. */
 function peakOf(steps: number, mode: string, megabytes: number): number {
@@ -45,5 +47,31 @@ describe("memory that is given back", () => {
       // The collector's own heap grows now and then.
       assert.ok(faults < 20, `${way}: ${faults} page faults a step`);
     }
+  });
+});
+
+describe("what is young", () => {
+  const skip = runtime.collectYoung === undefined;
+
+  test("is collected without a turn of the event loop", { skip }, () => {
+    const external = (): number => process.memoryUsage().arrayBuffers / 2 ** 20;
+    const before = external();
+    (() => {
+      for (let i = 0; i < 3; i++) runtime.allocate(16 << 20);
+    })();
+    assert.ok(external() - before > 40);
+    // The memory is given back beside the program, which a collection waits for when it begins.
+    for (let i = 0; i < 100 && external() - before > 20; i++) runtime.collectYoung!();
+    assert.ok(external() - before <= 20, `${Math.round(external() - before)} MiB are left of 48`);
+  });
+
+  test("is collected again and again while memory is fresh, and not while it is recycled", { skip }, (t) => {
+    const collect = t.mock.method(runtime as Required<typeof runtime>, "collectYoung", () => {});
+    const arena = new Arena(nullDevice);
+    for (let i = 0; i < 100; i++) arena.allocate(1 << 20).release();
+    assert.equal(collect.mock.callCount(), 0);
+    const kept = Array.from({ length: 164 }, () => arena.allocate(1 << 20));
+    assert.equal(collect.mock.callCount(), 6);
+    for (const block of kept) block.release();
   });
 });
