@@ -122,6 +122,8 @@ export class PythonPeer implements Disposable {
   static async start(command: string, library: PythonLibrary): Promise<PythonPeer | string> {
     const env = { ...process.env };
     delete env.OPENBLAS_CORETYPE;
+    // NumPy's threads look for work for 2^26 ticks after a product, on the cores of what is timed next; 2^20 are half a millisecond.
+    env.OPENBLAS_THREAD_TIMEOUT = "20";
     const child = spawn(command, ["-c", program(library)], { env, stdio: ["pipe", "pipe", "pipe"] });
     const failed = new Promise<string>((resolve) => child.on("error", (error) => resolve(error.message)));
     let complaints = "";
