@@ -80,8 +80,23 @@ const LIBC = { linux: ["libc.so.6", "libc.so"], darwin: ["libSystem.B.dylib"], w
 /** Where Node has other names than Deno. */
 const NAMES: Readonly<Record<string, string>> = { windows: "win32", x86_64: "x64", aarch64: "arm64" };
 
+/** The C library with one function, by itself; null where there is none of the names that are known. */
+function libcFunction(deno: DenoNamespace, name: string, signature: object): Function | null {
+  for (const path of LIBC[(NAMES[deno.build.os] ?? deno.build.os) as keyof typeof LIBC] ?? []) {
+    try {
+      return deno.dlopen(path, { [name]: signature }).symbols[name]!;
+    } catch {
+      continue;
+    }
+  }
+  return null;
+}
+
+type Receive = (descriptor: number, into: Uint8Array, size: bigint) => Promise<bigint>;
+
 class DenoFiles implements Files {
   readonly #deno: DenoNamespace;
+  #receive: Receive | null | undefined;
 
   constructor(deno: DenoNamespace) {
     this.#deno = deno;
@@ -123,6 +138,17 @@ class DenoFiles implements Files {
 
   remove(path: string): void {
     this.#unlessMissing(() => this.#deno.removeSync(path));
+  }
+
+  async receive(descriptor: number, into: Uint8Array): Promise<number> {
+    this.#receive ??= libcFunction(this.#deno, "read", {
+      parameters: ["i32", "buffer", "u64"],
+      result: "i64",
+      nonblocking: true,
+    }) as unknown as Receive | null;
+    const count = Number(await this.#receive?.(descriptor, into, BigInt(into.length)) ?? -1);
+    if (count < 0) throw new Error(`receive: descriptor ${descriptor} cannot be read`);
+    return count;
   }
 
   #unlessMissing<T>(act: () => T): T | null {
@@ -221,16 +247,8 @@ class DenoAdapter implements Adapter {
 
   // memcpy of no bytes returns its destination: the address of a view at a twentieth of UnsafePointer.of's cost.
   #openIdentity(): (view: ArrayBufferView, from: bigint, size: bigint) => bigint {
-    for (const path of LIBC[this.platform as keyof typeof LIBC] ?? []) {
-      try {
-        const { symbols } = this.#deno.dlopen(path, {
-          memcpy: { parameters: ["buffer", "u64", "u64"], result: "u64" },
-        });
-        return symbols["memcpy"] as unknown as (view: ArrayBufferView, from: bigint, size: bigint) => bigint;
-      } catch {
-        continue;
-      }
-    }
+    const memcpy = libcFunction(this.#deno, "memcpy", { parameters: ["buffer", "u64", "u64"], result: "u64" });
+    if (memcpy !== null) return memcpy as unknown as (view: ArrayBufferView, from: bigint, size: bigint) => bigint;
     const { UnsafePointer } = this.#deno;
     return (view) => UnsafePointer.value(UnsafePointer.of(view));
   }

@@ -21,4 +21,15 @@ export const nodeFiles: Files = {
   real: (path) => system.fs.realpathSync(path),
   create: (path) => system.fs.writeFileSync(path, "", { mode: 0o600, flag: "wx" }),
   remove: (path) => system.fs.rmSync(path, { force: true }),
+  receive: (descriptor, into) =>
+    new Promise((resolve, reject) => {
+      system.fs.read(
+        descriptor,
+        into,
+        0,
+        into.length,
+        null,
+        (error, count) => error === null ? resolve(count) : reject(error),
+      );
+    }),
 };

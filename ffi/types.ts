@@ -134,6 +134,8 @@ export interface Files {
   create(path: string): void;
   /** Removes a file, if it is there. @throws the system's error */
   remove(path: string): void;
+  /** Reads from an open descriptor of the system, waiting for bytes off the calling thread; resolves to their count. */
+  receive(descriptor: number, into: Uint8Array): Promise<number>;
 }
 
 /** One runtime's way to call native code. The three adapters are the only files that name a runtime's globals. */

@@ -55,7 +55,8 @@ describe("threads", () => {
 
   test("do not crash a process that ends while they work, or right after", async () => {
     // How the process ends, its status, and what it prints at last.
-    const ways = [["after", 0, "begun"], ["exit", 0, "begun"], ["later", 0, "begun"], ["throw", 1, "begun"]] as const;
+    const ends = [["after", 0], ["exit", 0], ["later", 0], ["throw", 1], ["fault", 1]] as const;
+    const ways = ends.map(([way, status]) => [way, status, "begun"] as const);
     for (const [way, status, last] of [...ways, ["reader", 0, "5"] as const]) {
       for (let i = 0; i < 3; i++) {
         const { code, signal, out } = await runChild("exit_child.ts", { EXIT_CHILD: way });

@@ -1,14 +1,16 @@
 /**
  * A thread in C that takes native calls one after the other, so that JavaScript need not wait for them.
  *
- * Nothing is called back: the thread counts finished calls in the first word of its queue, and JavaScript looks there.
+ * Nothing is called back: the thread counts finished calls in the first word of its queue, where JavaScript looks, and writes to an
+ * eventfd, its second word, when so many are finished as JavaScript waits for.
  * @module
  */
 
-/** Exports `tnp_queue_open`, `_push`, `_wait`, `_close`, and `_entry`, which gives the addresses of calls into libraries. */
+/** Exports `tnp_queue_open`, `_push`, `_wait`, `_wake`, `_close`, and `_entry`, which gives the addresses of calls into libraries. */
 export const cQueue = `#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 typedef long long i64;
@@ -26,7 +28,10 @@ typedef struct job {
 
 typedef struct {
   unsigned done; /* finished jobs, modulo 2^32 */
+  int descriptor; /* of the eventfd, or -1 */
   int running, stopped;
+  int awaited;
+  unsigned ticket; /* where somebody waits at the eventfd: for how many finished jobs */
   int threads;
   void (*set_threads)(int);
   job *first, *last;
@@ -38,6 +43,12 @@ typedef struct {
 /* The queue of this process: JavaScript's main thread has it. */
 static queue *opened;
 static pid_t owner;
+
+/* Wakes who waits at the eventfd. */
+static void wake(queue *q) {
+  q->awaited = 0;
+  eventfd_write(q->descriptor, 1);
+}
 
 static void *work(void *arg) {
   queue *q = arg;
@@ -61,6 +72,7 @@ static void *work(void *arg) {
     pthread_mutex_lock(&q->lock);
     q->running = 0;
     __atomic_store_n(&q->done, q->done + 1, __ATOMIC_RELEASE);
+    if (q->awaited && (int)(q->done - q->ticket) >= 0) wake(q);
     if (q->first == 0) pthread_cond_broadcast(&q->emptied);
   }
   pthread_mutex_unlock(&q->lock);
@@ -72,6 +84,7 @@ queue *tnp_queue_open(void (*set_threads)(int)) {
   queue *q = calloc(1, sizeof(queue));
   if (q == 0) return 0;
   q->set_threads = set_threads;
+  q->descriptor = eventfd(0, EFD_CLOEXEC);
   pthread_mutex_init(&q->lock, 0);
   pthread_cond_init(&q->filled, 0);
   pthread_cond_init(&q->emptied, 0);
@@ -86,6 +99,7 @@ queue *tnp_queue_open(void (*set_threads)(int)) {
   pthread_sigmask(SIG_SETMASK, &before, 0);
   pthread_attr_destroy(&attr);
   if (failed) {
+    if (q->descriptor >= 0) close(q->descriptor);
     free(q);
     return 0;
   }
@@ -114,6 +128,18 @@ void tnp_queue_wait(queue *q) {
   pthread_mutex_unlock(&q->lock);
 }
 
+/* Has the eventfd written to, once, when so many calls are finished or the queue closes; tells whether that is yet to come. */
+int tnp_queue_wake(queue *q, unsigned ticket) {
+  pthread_mutex_lock(&q->lock);
+  const int coming = !q->stopped && (int)(q->done - ticket) < 0;
+  if (coming) {
+    if (!q->awaited || (int)(ticket - q->ticket) < 0) q->ticket = ticket;
+    q->awaited = 1;
+  }
+  pthread_mutex_unlock(&q->lock);
+  return coming;
+}
+
 /* Drops the calls that have not begun, waits for the one that has, and ends the thread. */
 void tnp_queue_close(queue *q) {
   if (q == 0 || q != opened || owner != getpid()) return;
@@ -126,6 +152,7 @@ void tnp_queue_close(queue *q) {
   }
   q->first = q->last = 0;
   q->stopped = 1;
+  if (q->awaited) wake(q);
   pthread_cond_signal(&q->filled);
   pthread_mutex_unlock(&q->lock);
   pthread_join(q->thread, 0);

@@ -29,7 +29,10 @@ const SORT = 60;
 /** Pieces of a reduction keep this many results, of a scan this many rows: fewer are computed in another order. */
 const FEWEST_KEPT = 1024;
 const FEWEST_ROWS = 8;
-/** Milliseconds for which every turn of the event loop looks whether native work is done; from then on a timer does, once a millisecond. */
+/**
+ * Where nobody wakes the reader, and while code is made: milliseconds for which every turn of the event loop looks whether it is there;
+ * from then on a timer does, once a millisecond.
+ */
 const EAGER = 0.5;
 
 /** A part of a space of loops. */
@@ -233,7 +236,8 @@ export class WorkQueue {
       const next = this.#items[0];
       if (next === undefined) break;
       if (this.#sent > 0 || this.#isComing(next)) {
-        await turn(start - waiting < EAGER);
+        const sent = this.#items[this.#sent - 1]?.sent;
+        if (!sent || !await this.#thread()?.until(sent.recorded.ticket)) await turn(start - waiting < EAGER);
         continue;
       }
       do this.#step(true); while (this.#items[0]?.whole === false && performance.now() - start < SLICE / 2);

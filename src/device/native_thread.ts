@@ -8,7 +8,7 @@
  */
 import { addressOf, native, toNumber, viewOf } from "../../ffi/mem.ts";
 import { openMPAddress } from "../../ffi/openmp.ts";
-import { platform } from "../../ffi/runtime.ts";
+import { files, platform } from "../../ffi/runtime.ts";
 import { system } from "../../ffi/system.ts";
 import type { Address, Library, Symbols } from "../../ffi/types.ts";
 import { cQueue } from "../../kernels/preamble/queue.ts";
@@ -22,9 +22,13 @@ const symbols = {
   tnp_queue_open: { parameters: ["address"], result: "address" },
   tnp_queue_push: { parameters: ["address", "address", "address", "i32"], result: "i32" },
   tnp_queue_wait: { parameters: ["address"], result: "void" },
+  tnp_queue_wake: { parameters: ["address", "u32"], result: "i32" },
   tnp_queue_entry: { parameters: ["i32"], result: "address" },
   tnp_queue_close: { parameters: ["address"], result: "void" },
 } as const satisfies Symbols;
+
+/** Milliseconds after which a waiting reader looks by itself: all threads that the runtime has for waiting may be taken. */
+const PATIENCE = 10;
 
 /** What was recorded: done when the thread has finished so many calls. */
 export interface Recorded {
@@ -40,7 +44,11 @@ export interface Recorded {
 export class NativeThread {
   readonly #f: Library<typeof symbols>["symbols"];
   readonly #queue: Address;
-  readonly #counter: Int32Array;
+  /** The count of finished calls, and the descriptor of the eventfd. */
+  readonly #words: Int32Array;
+  readonly #event = new Uint8Array(new ArrayBuffer(8));
+  #woken: Promise<unknown> | null = null;
+  #wakes: boolean;
   readonly #entries: { cblas?: number; dnnl?: number } = {};
   #pushed = 0;
   #done = 0;
@@ -52,7 +60,8 @@ export class NativeThread {
     const queue = toNumber(this.#f.tnp_queue_open(native(openMPAddress("omp_set_num_threads"))));
     if (queue === 0) throw new DeviceError("tnp_queue_open: the system gives no thread");
     this.#queue = native(queue);
-    this.#counter = new Int32Array(viewOf(queue, 4));
+    this.#words = new Int32Array(viewOf(queue, 8));
+    this.#wakes = this.#words[1]! >= 0;
     // A call under way writes to memory that the end of the program frees.
     system.process.on("exit", () => {
       this.#closed = true;
@@ -66,7 +75,7 @@ export class NativeThread {
   }
 
   get done(): number {
-    return this.#done += (Atomics.load(this.#counter, 0) - this.#done) | 0;
+    return this.#done += (Atomics.load(this.#words, 0) - this.#done) | 0;
   }
 
   /** Whether it takes no more calls, and drops what it has not begun. */
@@ -84,6 +93,27 @@ export class NativeThread {
   /** Waits until all calls are finished. */
   wait(): void {
     if (!this.#closed) this.#f.tnp_queue_wait(this.#queue);
+  }
+
+  /**
+   * Until so many calls are finished, as a rule: a caller looks, and comes back. The event loop goes on, and this thread sleeps.
+   * False where there is no such waiting.
+   */
+  async until(ticket: number): Promise<boolean> {
+    if (this.#closed || !this.#wakes) return false;
+    if (this.#f.tnp_queue_wake(this.#queue, ticket >>> 0) === 0) return true;
+    this.#woken ??= files.receive(this.#words[1]!, this.#event).catch((error: unknown) => {
+      debug(
+        "engines",
+        () => `the thread for native calls is polled: ${error instanceof Error ? error.message : error}`,
+      );
+      this.#wakes = false;
+    }).finally(() => this.#woken = null);
+    let timer;
+    const late = new Promise((resolve) => timer = system.timers.setTimeout(resolve, PATIENCE));
+    await Promise.race([this.#woken, late]);
+    system.timers.clearTimeout(timer);
+    return true;
   }
 
   /** The address of the call of a library, as `push` takes it. */

@@ -23,6 +23,11 @@ if (way === "after") {
   void submit();
   if (way === "exit") process.exit(0);
   if (way === "later") setTimeout(() => process.exit(0), 5);
+  if (way === "fault") {
+    setTimeout(() => {
+      throw new Error("while the reader waits");
+    }, 5);
+  }
   if (way === "throw") throw new Error("the end");
   if (way === "reader") process.on("exit", () => console.log(Number(tnp.ones(5).sum().item())));
   if (way === "reader") process.exit(0);
