@@ -314,6 +314,14 @@ export class Arena {
     return new HostBuffer(this.#device, memory, 0, memory.byteLength, this);
   }
 
+  /** Memory that the user is to own, to be written at once: large ones on huge pages, as blocks are. */
+  forUser(byteLength: number): Uint8Array<ArrayBuffer> {
+    if (byteLength < 2 * HUGE_PAGE || this.#huge === null) return new Uint8Array(new ArrayBuffer(byteLength));
+    const bytes = new Uint8Array(this.#arrayBuffer(byteLength, byteLength));
+    this.#huge(this.#addressOf!(bytes), byteLength);
+    return bytes;
+  }
+
   /** Takes a block back; called by `HostBuffer.release`. */
   recycle(memory: HostMemory, byteOffset: number, byteLength: number): void {
     const account = memory.account!;

@@ -90,7 +90,7 @@ export class CpuDevice implements Device {
   read(buffer: Buffer, byteOffset: number, byteLength: number): Uint8Array<ArrayBuffer> {
     this.synchronize();
     this.#queue.check(buffer);
-    const bytes = new Uint8Array(new ArrayBuffer(byteLength));
+    const bytes = this.arena.forUser(byteLength);
     bytes.set(hostOf(buffer).bytes(byteOffset, byteLength));
     return bytes;
   }
@@ -98,7 +98,7 @@ export class CpuDevice implements Device {
   async readAsync(buffer: Buffer, byteOffset: number, byteLength: number): Promise<Uint8Array<ArrayBuffer>> {
     await this.#queue.finishAsync();
     if (byteLength <= PIECE) return this.read(buffer, byteOffset, byteLength);
-    const bytes = new Uint8Array(new ArrayBuffer(byteLength));
+    const bytes = this.arena.forUser(byteLength);
     for (let at = 0; at < byteLength; at += PIECE) {
       this.#queue.check(buffer);
       bytes.set(hostOf(buffer).bytes(byteOffset + at, Math.min(PIECE, byteLength - at)), at);
