@@ -140,6 +140,11 @@ export async function capture(work: (engine: Engine) => unknown): Promise<readon
       run(call);
     };
   };
+  // Planned as for a GPU: whatever is computed, and rows by themselves.
+  Object.defineProperties(cpu, {
+    interprets: { value: false, configurable: true },
+    shortRow: { value: device.shortRow, configurable: true },
+  });
   const placed = <T extends Place>({ data, offset = 0, strides }: T) => ({
     buffer: data === null ? null : device.allocate(data.byteLength),
     offset,
@@ -160,6 +165,8 @@ export async function capture(work: (engine: Engine) => unknown): Promise<readon
   } finally {
     cpu.kernel = kernel;
     cpu.routine = routine;
+    Reflect.deleteProperty(cpu, "interprets");
+    Reflect.deleteProperty(cpu, "shortRow");
   }
   return [...device.sources.values()];
 }
