@@ -1,4 +1,4 @@
-/** What programs launch on a GPU: as much as on the CPU. */
+/** What programs launch on a GPU: as much as on the CPU, which stores what costs more than memory. */
 import assert from "node:assert/strict";
 import { gpu, onGpu } from "./support/cuda.ts";
 import { launchCounter } from "./support/counts.ts";
@@ -7,13 +7,16 @@ import { counts } from "./tables/counts.ts";
 import { programs } from "./tables/programs.ts";
 import { cpu } from "../src/device/cpu.ts";
 
+/** Exponentials that two kernels use are stored. */
+const stored: Readonly<Record<string, string>> = { softmax: "reduce 2, map 2" };
+
 await onGpu(() => {
   const onCpu = launchCounter(cpu), counted = launchCounter(gpu!);
   describe("cuda launches of", () => {
     for (const program of programs) {
       test(program.name, () => {
         assert.equal(counted(program), counts[program.name]!.launches);
-        assert.equal(onCpu(program), counts[program.name]!.launches);
+        assert.equal(onCpu(program), stored[program.name] ?? counts[program.name]!.launches);
       });
     }
   });

@@ -10,7 +10,7 @@ import type { Kernel, Routine } from "../../kernels/kernel.ts";
 import { Arena, type HostBuffer } from "./arena.ts";
 import { type CpuConfig, cpuConfig, setCpuConfig } from "./config.ts";
 import { turn, WorkQueue } from "./cpu_queue.ts";
-import type { Buffer, Callable, Device, Executable, Launch, MemoryStats } from "./device.ts";
+import type { Buffer, Callable, Device, Executable, Launch, MemoryStats, Traits } from "./device.ts";
 import { hostOf } from "./host.ts";
 import { KernelRunner } from "./kernel_runner.ts";
 import { forgetToolchain } from "./native.ts";
@@ -29,6 +29,9 @@ const PIECE = 4 << 20;
 /** From this length on a row by itself is as fast. */
 const SHORT_ROW = 32;
 
+/** Less than one exponential: storing it and reading it again takes half its time. */
+const RECOMPUTE = 8;
+
 /** Kernels kept at hand; beyond, the oldest goes (a plan that uses it keeps it). */
 const MOST = 8192;
 
@@ -42,11 +45,11 @@ export class CpuDevice implements Device {
   readonly #queue = new WorkQueue();
   #aligned = false;
   #settled = false;
-  #shortRow: number | undefined;
+  #traits: Traits | undefined;
 
-  /** WebAssembly has no vectors of values that lie apart. */
-  get shortRow(): number {
-    return this.#shortRow ??= embedded() ? 0 : SHORT_ROW;
+  get traits(): Traits {
+    // WebAssembly has no vectors of values that lie apart.
+    return this.#traits ??= { shortRow: embedded() ? 0 : SHORT_ROW, recompute: RECOMPUTE };
   }
 
   allocate(byteLength: number): HostBuffer {
@@ -135,7 +138,7 @@ export class CpuDevice implements Device {
     this.#kernels.clear();
     this.#routines.clear();
     this.#settled = false;
-    this.#shortRow = undefined;
+    this.#traits = undefined;
     forgetEngineMemory();
     forgetSorts();
     forgetNonzero();

@@ -23,7 +23,7 @@ import { PeerEnd } from "./cuda_peer.ts";
 import { cudaRoutine, type RoutineHost } from "./cuda_routines.ts";
 import { sortRows } from "./cuda_sorting.ts";
 import { Transfers } from "./cuda_transfer.ts";
-import type { Buffer, Callable, Executable, MemoryStats, Recorder } from "./device.ts";
+import type { Buffer, Callable, Executable, MemoryStats, Recorder, Traits } from "./device.ts";
 
 /** Blocks for each multiprocessor beyond which kernels go on in strides. */
 const BLOCKS_EACH = 32;
@@ -56,7 +56,7 @@ let current: CudaDevice | null = null;
 export class CudaDevice implements RoutineHost, RecorderHost {
   readonly name: string;
   readonly type = "GPU";
-  readonly shortRow = 0;
+  readonly traits: Traits = { shortRow: 0, recompute: 16 };
   /** What the driver calls it, e.g. "NVIDIA H100 80GB HBM3". */
   readonly model: string;
   /** Bytes of memory in all. */

@@ -81,13 +81,20 @@ export interface Recorder {
   dispose(): void;
 }
 
+/** What pays on a device, for those who plan. */
+export interface Traits {
+  /** Many rows of at most so many elements are reduced side by side, each by itself. */
+  readonly shortRow: number;
+  /** Work per element, in plain operations, up to which a large array is computed in two kernels rather than stored. */
+  readonly recompute: number;
+}
+
 /** A device. */
 export interface Device {
   /** `CPU:0`, `GPU:0`, `NULL:0`. */
   readonly name: string;
   readonly type: "CPU" | "GPU" | "NULL";
-  /** Many rows of at most so many elements are reduced side by side, each by itself. */
-  readonly shortRow: number;
+  readonly traits: Traits;
   /** Memory for `byteLength` bytes (0 is allowed), uninitialised. @throws OutOfMemoryError */
   allocate(byteLength: number): Buffer;
   /** The executable of a kernel, from the device's cache or made now. */

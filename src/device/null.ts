@@ -4,7 +4,7 @@
  */
 import type { Kernel, Routine } from "../../kernels/kernel.ts";
 import { DisposedError } from "../base/errors.ts";
-import type { Buffer, Callable, Device, Executable, MemoryStats } from "./device.ts";
+import type { Buffer, Callable, Device, Executable, MemoryStats, Traits } from "./device.ts";
 
 /** One launch that did not happen. */
 export interface NullLaunch {
@@ -42,7 +42,7 @@ class NullBuffer implements Buffer {
 export class NullDevice implements Device {
   readonly name = "NULL:0";
   readonly type = "NULL";
-  readonly shortRow = 32;
+  readonly traits: Traits = { shortRow: 32, recompute: 16 };
   /** Every launch and routine call since `reset`, in order. */
   launches: NullLaunch[] = [];
   /** Bytes allocated since `reset`, in all. */

@@ -6,7 +6,7 @@ import { type DType, dtypeInfo, realOf, type ScalarType } from "../base/dtype.ts
 import { broadcastStrides, sameShape } from "../base/shape.ts";
 import type { Emitter, Lowering, Value, View } from "../core/primitive.ts";
 import { type Expr, ExprBuilder } from "../../kernels/expr.ts";
-import { applyMove, dense, DUPLICATE_COST, type Fusion } from "./fuse.ts";
+import { applyMove, dense, type Fusion } from "./fuse.ts";
 import type { GNode } from "./simplify.ts";
 
 /** Something a kernel reads: a leaf's own memory, a stored node's, or only offsets. */
@@ -35,6 +35,8 @@ export interface Chain {
   readonly next: Chain | null;
 }
 
+/** Work per element above which an expression is not computed at two points of one kernel. */
+const REPEAT_COST = 8;
 /** Limits of one kernel, above what the fuser aims at. */
 const MAX_EXPANSIONS = 3000;
 /** Work saved by storing above which an expression is not recomputed along a broadcast axis. */
@@ -322,7 +324,7 @@ export class Expander implements Emitter {
     for (const [node, results] of this.#results) {
       if (results.size < 2 || this.#own.has(node) || plain(node)) continue;
       const cost = this.#fusion.cost.get(node)!;
-      if (results.size > 2 || cost > DUPLICATE_COST / 2) {
+      if (results.size > 2 || cost > REPEAT_COST) {
         // Only the topmost: what is below it is then computed once.
         this.needs.add(node);
       }

@@ -8,6 +8,7 @@
  */
 import { contiguousStrides, sameShape } from "../base/shape.ts";
 import type { Lowering, View } from "../core/primitive.ts";
+import type { Traits } from "../device/device.ts";
 import type { GNode, Graph } from "./simplify.ts";
 
 /** Work that is launched together: one kernel or routine, or several launches into one output (scatter, assemble). */
@@ -30,14 +31,13 @@ export interface Fusion {
   readonly stored: ReadonlySet<GNode>;
   /** Rough work per element of everything fused into a node's expression. */
   readonly cost: ReadonlyMap<GNode, number>;
-  /** The device's. */
-  readonly shortRow: number;
+  readonly traits: Traits;
 }
 
 /** Most nodes fused into one kernel, and most arrays it reads. */
 const MAX_NODES = 200, MAX_READS = 36, MAX_SINKS = 12, MAX_EPILOGUE = 24;
-/** Work per element up to which an expression is computed in two kernels rather than stored. */
-export const DUPLICATE_COST = 16;
+/** Elements of an array so small that another launch costs more, and the work per element up to which it is computed twice. */
+const SMALL = 32768, SMALL_RECOMPUTE = 16;
 
 const costs: Record<string, number> = {
   div: 4,
@@ -123,19 +123,19 @@ function keepsOrder(move: GNode): boolean {
  * Cuts a graph into groups.
  *
  * @param forced nodes that are stored whatever the cost; a forced leaf is copied
- * @param shortRow the device's
+ * @param traits the device's
  */
-export function fuse(graph: Graph, forced: ReadonlySet<GNode>, shortRow: number): Fusion {
+export function fuse(graph: Graph, forced: ReadonlySet<GNode>, traits: Traits): Fusion {
   const { nodes } = graph;
   const cost = work(nodes);
   // A node computed before is stored this time: the topmost of such nodes, and those that can be asked for yet again.
   const keep = (n: GNode) =>
     n.root || forced.has(n) || (n.again && (n.held || n.consumers.some((c) => !c.again)) && !isTrivial(n));
   const { ends, hostOf } = epilogues(nodes, keep);
-  const { stored, required } = store(graph, forced, keep, cost, ends, hostOf);
+  const { stored, required } = store(graph, forced, keep, cost, ends, hostOf, traits);
   const groups = merge(nodes, stored, ends);
   unstore(groups, stored, required);
-  return { groups: order(groups), stored, cost, shortRow };
+  return { groups: order(groups), stored, cost, traits };
 }
 
 /** Work per element of each node with all that is fused into it, were nothing but heavy nodes stored. */
@@ -227,6 +227,7 @@ function store(
   cost: ReadonlyMap<GNode, number>,
   ends: ReadonlyMap<GNode, GNode>,
   hostOf: ReadonlyMap<GNode, GNode>,
+  traits: Traits,
 ) {
   const { nodes } = graph;
   const stored = new Set<GNode>(), required = new Set<GNode>();
@@ -301,7 +302,10 @@ function store(
       if (keep(n)) {
         keeps = true;
         required.add(n);
-      } else if (!isTrivial(n) && (groups.size > 2 || (groups.size === 2 && cost.get(n)! > DUPLICATE_COST))) {
+      } else if (
+        !isTrivial(n) &&
+        (groups.size > 2 || (groups.size === 2 && cost.get(n)! > (n.size < SMALL ? SMALL_RECOMPUTE : traits.recompute)))
+      ) {
         keeps = true;
       }
     }

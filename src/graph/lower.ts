@@ -358,7 +358,9 @@ function finish(group: Group, fusion: Fusion, needs: Set<GNode>, x: Expander, dr
   const strides = all.map((_, i) => [...outer.strides[i]!, ...lasts.strides[i]!]);
   const reduced = kind === "reduce" || kind === "scan" ? lasts.shape.length : 0;
   const rank = sizes.length;
-  const inner = kind === "reduce" ? innerLoop(sizes, reduced, strides.slice(0, reads.length), fusion.shortRow) : "last";
+  const inner = kind === "reduce"
+    ? innerLoop(sizes, reduced, strides.slice(0, reads.length), fusion.traits.shortRow)
+    : "last";
   const fastest = inner === "last" ? rank - 1 : rank - reduced - 1;
 
   let wide = false;

@@ -211,7 +211,7 @@ const MAX_ROUNDS = 200;
 export function makePlan(graph: Graph, device: Device, leafCount: number, copy = false): Plan {
   const forced = new Set<GNode>(copy ? graph.roots : []);
   for (let round = 0; round < MAX_ROUNDS; round++) {
-    const fusion = fuse(graph, forced, device.shortRow);
+    const fusion = fuse(graph, forced, device.traits);
     const needs = new Set<GNode>();
     const works = fusion.groups.map((group) => lower(group, fusion, needs));
     for (const root of graph.roots) if (!copy && resultOf(root, fusion) === null) needs.add(root);

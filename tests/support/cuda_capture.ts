@@ -10,7 +10,7 @@ import { CudaKernel, type CudaProgram, type SortRows } from "../../src/device/cu
 import { CudaBuffer, type CudaMemory } from "../../src/device/cuda_memory.ts";
 import { cudaRoutine, type RoutineHost } from "../../src/device/cuda_routines.ts";
 import { sortRows } from "../../src/device/cuda_sorting.ts";
-import type { Buffer, Callable, Executable, Launch, MemoryStats } from "../../src/device/device.ts";
+import type { Buffer, Callable, Executable, Launch, MemoryStats, Traits } from "../../src/device/device.ts";
 import { type Engine, type Place, runJs } from "./kernels.ts";
 
 /** Where the first block lies. */
@@ -29,7 +29,7 @@ export interface Captured {
 class CaptureDevice implements RoutineHost {
   readonly name = "GPU:0";
   readonly type = "GPU";
-  readonly shortRow = 0;
+  readonly traits: Traits = { shortRow: 0, recompute: 16 };
   readonly generation = 0;
   readonly maxBlocks = 4096;
   readonly cublas = null;
@@ -143,7 +143,7 @@ export async function capture(work: (engine: Engine) => unknown): Promise<readon
   // Planned as for a GPU: whatever is computed, and rows by themselves.
   Object.defineProperties(cpu, {
     interprets: { value: false, configurable: true },
-    shortRow: { value: device.shortRow, configurable: true },
+    traits: { value: device.traits, configurable: true },
   });
   const placed = <T extends Place>({ data, offset = 0, strides }: T) => ({
     buffer: data === null ? null : device.allocate(data.byteLength),
@@ -166,7 +166,7 @@ export async function capture(work: (engine: Engine) => unknown): Promise<readon
     cpu.kernel = kernel;
     cpu.routine = routine;
     Reflect.deleteProperty(cpu, "interprets");
-    Reflect.deleteProperty(cpu, "shortRow");
+    Reflect.deleteProperty(cpu, "traits");
   }
   return [...device.sources.values()];
 }
