@@ -30,8 +30,6 @@ export interface Case {
   readonly direct?: { readonly name: string; readonly make: () => (() => void) | null };
   /** The most calls in a sample: 1 for what starts processes. */
   readonly most?: number;
-  /** Milliseconds of rest after a sample, 10 by default: OpenBLAS's threads look for work for 0.1 s after a call. */
-  readonly rest?: number;
 }
 
 /** A process to run, for what is measured from outside. */

@@ -58,7 +58,6 @@ suite(
     [64, 512, 1024].map((n): Case => ({
       name: `matmul ${dtype} ${n}`,
       size: n * n,
-      rest: 150,
       make: () => {
         const a = tnp.random.randn(n, n).astype(dtype), b = tnp.random.randn(n, n).astype(dtype);
         a.dataSync();

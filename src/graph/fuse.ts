@@ -36,8 +36,11 @@ export interface Fusion {
 
 /** Most nodes fused into one kernel, and most arrays it reads. */
 const MAX_NODES = 200, MAX_READS = 36, MAX_SINKS = 12, MAX_EPILOGUE = 24;
-/** Elements of an array so small that another launch costs more, and the work per element up to which it is computed twice. */
-const SMALL = 32768, SMALL_RECOMPUTE = 16;
+/**
+ * Work per element up to which what would cost more than memory is computed in two kernels: an array of fewer elements, as another launch
+ * costs more, and one with a handle, for which it would be kept.
+ */
+const MORE = 16, SMALL = 32768;
 
 const costs: Record<string, number> = {
   div: 4,
@@ -304,7 +307,7 @@ function store(
         required.add(n);
       } else if (
         !isTrivial(n) &&
-        (groups.size > 2 || (groups.size === 2 && cost.get(n)! > (n.size < SMALL ? SMALL_RECOMPUTE : traits.recompute)))
+        (groups.size > 2 || (groups.size === 2 && cost.get(n)! > (n.held || n.size < SMALL ? MORE : traits.recompute)))
       ) {
         keeps = true;
       }
