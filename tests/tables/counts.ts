@@ -8,6 +8,7 @@ export const counts: Readonly<Record<string, Count>> = {
   "sigmoid": { launches: "map 1", bytes: 4096 },
   "chain": { launches: "map 1", bytes: 4096 },
   "softmax": { launches: "reduce 2, map 1", bytes: 400848 },
+  "softmax, traced": { launches: "reduce 2, map 1", bytes: 400848 },
   "layer norm": { launches: "reduce 2, map 1", bytes: 66048 },
   "dense layer with relu": { launches: "matmul 1", bytes: 16384 },
   "attention": { launches: "matmul 2, reduce 2, map 1", bytes: 133120 },

@@ -92,6 +92,13 @@ export const programs: readonly Program[] = [
   program("sigmoid", [[1024]], sigmoid),
   program("chain", [[1024]], chain),
   program("softmax", [[100, 1000]], softmax),
+  {
+    name: "softmax, traced",
+    make: () => {
+      const x = stored(100, 1000), f = tnp.function(softmax);
+      return () => [f(x)];
+    },
+  },
   program("layer norm", [[64, 256], [256], [256]], layerNorm),
   program(
     "dense layer with relu",
