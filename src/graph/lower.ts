@@ -359,7 +359,7 @@ function finish(group: Group, fusion: Fusion, needs: Set<GNode>, x: Expander, dr
   const reduced = kind === "reduce" || kind === "scan" ? lasts.shape.length : 0;
   const rank = sizes.length;
   const inner = kind === "reduce"
-    ? innerLoop(sizes, reduced, strides.slice(0, reads.length), fusion.traits.shortRow)
+    ? innerLoop(sizes, reduced, strides.slice(0, reads.length), shortRow(draft.reduction, fusion))
     : "last";
   const fastest = inner === "last" ? rank - 1 : rank - reduced - 1;
 
@@ -423,6 +423,14 @@ function finish(group: Group, fusion: Fusion, needs: Set<GNode>, x: Expander, dr
 
 /** From so many on, short rows are reduced side by side. */
 const MANY_ROWS = 64;
+/** Floats of a row side by side are added one after the other; up to so many, that is as exact as NumPy's sums. */
+const FEW_ADDED = 10;
+
+/** How long a row may be that is reduced beside others. */
+function shortRow(reduction: Monoid | null | undefined, { traits }: Fusion): number {
+  const adds = reduction?.name === "sum" && reduction.dtypes.some((d) => dtypeInfo(d).kind === "f");
+  return adds ? Math.min(FEW_ADDED, traits.shortRow) : traits.shortRow;
+}
 
 /** The loop that should move fastest: over what is kept where the largest array is denser that way, or rows are short and many. */
 function innerLoop(
