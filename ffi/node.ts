@@ -69,8 +69,11 @@ class NodeAdapter implements Adapter {
     if (this.#gc === undefined) {
       const { v8, vm } = system;
       v8.setFlagsFromString("--expose-gc");
-      this.#gc = vm.runInNewContext("globalThis.gc") as Collect | undefined ?? (() => {});
-      if ((globalThis as { readonly gc?: unknown }).gc === undefined) v8.setFlagsFromString("--no-expose-gc");
+      try {
+        this.#gc = vm.runInNewContext("globalThis.gc") as Collect | undefined ?? (() => {});
+      } finally {
+        if ((globalThis as { readonly gc?: unknown }).gc === undefined) v8.setFlagsFromString("--no-expose-gc");
+      }
     }
     this.#gc({ type: "minor" });
   }

@@ -6,7 +6,6 @@ import { join } from "node:path";
 import process from "node:process";
 import { describe, test } from "node:test";
 import type { NDArray } from "../src/array.ts";
-import type { Routine } from "../kernels/kernel.ts";
 import type { HostBuffer } from "../src/device/arena.ts";
 import { cpu } from "../src/device/cpu.ts";
 import { WorkQueue } from "../src/device/cpu_queue.ts";
@@ -16,6 +15,7 @@ import { nativeThread } from "../src/device/native_thread.ts";
 import { tnp } from "../mod.ts";
 import { beats, lateness } from "./support/beats.ts";
 import { runChild } from "./support/child.ts";
+import { sortRoutine } from "./support/device.ts";
 
 /** Numbers that are exact in every dtype and order. */
 const small = (n: number): NDArray => tnp.arange(n).mod(13).sub(6);
@@ -118,18 +118,10 @@ describe("reading asynchronously", () => {
     const queue = new WorkQueue(), n = 1 << 20, buffers = [0, 1, 2, 3].map(() => cpu.allocate(8 * n));
     const [from, failed, after, fine] = buffers as [HostBuffer, HostBuffer, HostBuffer, HostBuffer];
     const whole = { offset: 0, strides: [1], shape: [n] };
-    const routine: Routine = {
-      key: "",
-      name: "sort",
-      dtypes: ["float64", "float64"],
-      params: {},
-      epilogue: null,
-      comment: "",
-    };
     const done: string[] = [];
     const submit = (input: HostBuffer, output: HostBuffer, run: () => void) =>
       queue.routine(
-        routine,
+        sortRoutine,
         { inputs: [{ ...whole, buffer: input }], output: { ...whole, buffer: output }, operands: [], scalars: [] },
         run,
       );

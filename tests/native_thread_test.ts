@@ -2,12 +2,12 @@
 import assert from "node:assert/strict";
 import { before, describe, test } from "node:test";
 import { setTimeout } from "node:timers/promises";
-import type { Routine } from "../kernels/kernel.ts";
 import { cpu } from "../src/device/cpu.ts";
 import { WorkQueue } from "../src/device/cpu_queue.ts";
 import { entryOf, nativeSource, toolchain } from "../src/device/native.ts";
 import { type NativeThread, nativeThread, recording } from "../src/device/native_thread.ts";
 import { platform } from "../ffi/runtime.ts";
+import { sortRoutine } from "./support/device.ts";
 
 /** Sleeps for so many microseconds. */
 const sleepText = `#include <unistd.h>
@@ -87,18 +87,10 @@ describe("the thread of native calls", { skip: platform !== "linux" || !toolchai
     const queue = new WorkQueue(() => thread), n = 1 << 20;
     const [from, failed, fine] = [0, 1, 2].map(() => cpu.allocate(8 * n));
     const whole = { offset: 0, strides: [1], shape: [n] };
-    const routine: Routine = {
-      key: "",
-      name: "sort",
-      dtypes: ["float64", "float64"],
-      params: {},
-      epilogue: null,
-      comment: "",
-    };
     let checked = 0;
     const submit = (output: typeof fine, check: () => void) =>
       queue.routine(
-        routine,
+        sortRoutine,
         {
           inputs: [{ ...whole, buffer: from! }],
           output: { ...whole, buffer: output! },

@@ -17,11 +17,11 @@ const COST = 4;
 /** Truth values a thread should get. */
 const SHARE = 65536;
 
-let code = new NativeCode("nonzero", () => cNonzero);
+let code: NativeCode | null = null;
 
 /** Forgets the code, so that it is tried again. */
 export function forgetNonzero(): void {
-  code = new NativeCode("nonzero", () => cNonzero);
+  code = null;
 }
 
 /** Positions (int64) of true values: a row of `count` of them an axis. */
@@ -40,7 +40,7 @@ export interface Positions {
 export function findNonzero(device: Device, mask: HostBuffer, byteOffset: number, shape: readonly number[]): Positions {
   const n = sizeOf(shape), rank = shape.length;
   const allocate = (count: number) => device.allocate(8 * rank * count) as HostBuffer;
-  const run = n <= FEW ? null : code.get(n * COST);
+  const run = n <= FEW ? null : (code ??= new NativeCode("nonzero", () => cNonzero)).get(n * COST);
   if (run === null) {
     const bytes = mask.bytes(byteOffset, n), count = countTrue(bytes), buffer = allocate(count);
     const out = buffer.bytes();

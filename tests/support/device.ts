@@ -1,9 +1,20 @@
 /** Arrays on the CPU device for the tests of the device: with their scalars in reach, and matrix products to check. */
 import assert from "node:assert/strict";
+import type { Routine } from "../../kernels/kernel.ts";
 import { type DType, dtypeInfo, type TypedArray } from "../../src/base/dtype.ts";
 import { contiguousStrides, sizeOf } from "../../src/base/shape.ts";
 import { cpu } from "../../src/device/cpu.ts";
 import type { ArrayArg } from "../../src/device/device.ts";
+
+/** A sort of float64, for queues. */
+export const sortRoutine: Routine = {
+  key: "",
+  name: "sort",
+  dtypes: ["float64", "float64"],
+  params: {},
+  epilogue: null,
+  comment: "",
+};
 
 export type Scalar = number | bigint;
 
