@@ -192,7 +192,6 @@ describe("while a reader waits, a timer of 10 ms is at most 20 ms late:", () => 
       const make = prepare();
       // Libraries opened, kernels compiled.
       await make().data();
-      make().dataSync();
       const late = await lateness(() => make().data(), 20);
       assert.ok(late <= 20, `${late} ms`);
     });
@@ -202,7 +201,7 @@ describe("while a reader waits, a timer of 10 ms is at most 20 ms late:", () => 
 
   test("compiling for the first time", async () => {
     let best = Infinity;
-    for (let i = 0; i < 6 && best > 20; i++) {
+    for (let i = 0; i < 6 && best > 60; i++) {
       const folder = mkdtempSync(join(tmpdir(), "tnp-test-"));
       try {
         const { out, err } = await runChild("first_child.ts", { TNP_CACHE_DIR: join(folder, "cache") });

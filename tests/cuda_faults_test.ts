@@ -12,7 +12,7 @@ import { runChild } from "./support/child.ts";
 
 const full = process.env["TNP_TEST_FULL"] === "1";
 /** Calls of each function that fail; fewer where another runtime's turn has more. */
-const each = full ? 40 : runtime.name === "deno" ? 6 : 2;
+const each = full ? 40 : runtime.name === "deno" ? 4 : 2;
 
 /** All functions in the tables of ffi/. */
 function functions(): string[] {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { emulator, gpu } from "./support/cuda.ts";
 import { alike } from "./support/cuda_same.ts";
-import { compileTogether, describe, isBlank, test } from "./support/suite.ts";
+import { compileTogether, describe, isBlank, share, test } from "./support/suite.ts";
 import { type NDArray, tnp } from "../mod.ts";
 import { wrap } from "../src/array.ts";
 import { type DType, dtypeInfo } from "../src/base/dtype.ts";
@@ -65,7 +65,7 @@ if (gpu === null) {
   compileTogether(emulator, "long");
   const device = gpu;
   describe("cuda sorting is NumPy's stable sort", () => {
-    const cases = readJson("sorting.json") as readonly Case[];
+    const cases = share(readJson("sorting.json") as readonly Case[]);
     for (const [dtype, all] of Map.groupBy(cases, ([dtype]) => dtype)) {
       test(`of ${dtype}`, () => {
         const { itemsize } = dtypeInfo(dtype);

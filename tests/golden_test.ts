@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { readPart } from "./golden/read.ts";
 import { check, skips } from "./golden/run.ts";
-import { describe, test } from "./support/suite.ts";
+import { describe, share, test } from "./support/suite.ts";
 
 for (
   const part of [
@@ -18,7 +18,7 @@ for (
   ]
 ) {
   describe(`golden ${part}`, () => {
-    const groups = Map.groupBy(readPart(part), (record) => record.f);
+    const groups = Map.groupBy(share(readPart(part)), (record) => record.f);
     for (const [name, records] of groups) {
       test(`${name}() is NumPy's in ${records.length} calls`, () => {
         const wrong: string[] = [];

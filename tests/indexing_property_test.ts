@@ -5,7 +5,7 @@ import type { Index } from "../src/array.ts";
 import { sizeOf } from "../src/base/shape.ts";
 import { tnp } from "../mod.ts";
 import { type GoldenRecord, readInputs, readPart, type Written } from "./golden/read.ts";
-import { describe, test } from "./support/suite.ts";
+import { describe, emulated, test } from "./support/suite.ts";
 import { type Entry, type Indices, isIndices, select, sliceRange } from "./tables/index_model.ts";
 
 const bound = fc.oneof(fc.constant(""), fc.integer({ min: -7, max: 7 }).map(String));
@@ -118,7 +118,7 @@ describe("indexing", () => {
         assert.deepEqual([...got.shape], [...expected.shape]);
         assert.deepEqual(Array.from(got.dataSync(), Number), [...expected.positions]);
       }),
-      { numRuns: 300 },
+      { numRuns: emulated() ? 60 : 300 },
     );
   });
 
@@ -137,7 +137,7 @@ describe("indexing", () => {
         );
         assert.deepEqual(Array.from(added.dataSync(), Number), sums);
       }),
-      { numRuns: 200 },
+      { numRuns: emulated() ? 60 : 200 },
     );
   });
 

@@ -222,7 +222,7 @@ static void compileAll(const std::vector<Code*>& wanted) {
   std::vector<std::vector<Code*>> batches(1);
   size_t bytes = 0;
   for (Code* code : wanted) {
-    if (bytes > 150000) batches.emplace_back(), bytes = 0;
+    if (bytes > 400000) batches.emplace_back(), bytes = 0;
     batches.back().push_back(code);
     bytes += code->source.size();
   }

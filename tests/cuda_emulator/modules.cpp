@@ -1,6 +1,8 @@
 // Modules, functions and launches.
 
-static const int MOST_MISSED = 300;
+// A loop may wait for what is skipped.
+static const int MOST_MISSED = 1000;
+static std::atomic<int> missedInTurn{0};
 
 struct Module { Code* code; std::vector<void*> functions; };
 struct Function { Code* code; std::string name; };
@@ -71,10 +73,12 @@ static int launchOf(
   if (!grid || count == 0 || count > MOST_THREADS || threads.z > 64 || parameters == nullptr || extra != nullptr) return INVALID_VALUE;
   auto* function = (Function*)handle;
   const emulated::Entry* kernel = entryOf(function->code, function->name);
-  // A loop may wait for what is skipped.
-  if (kernel == nullptr && missedLaunches >= MOST_MISSED && cuemuCompile() > 0) kernel = entryOf(function->code, function->name);
+  if (kernel == nullptr && missedInTurn >= MOST_MISSED && cuemuCompile() > 0) {
+    missedInTurn = 0;
+    kernel = entryOf(function->code, function->name);
+  }
   if (kernel == nullptr) {
-    if (deferring && !function->code->failed) return missedLaunches++, OK;
+    if (deferring && !function->code->failed) return missedInTurn++, missedLaunches++, OK;
     fprintf(stderr, "emulator: %s\n", function->code->log.c_str());
     return INVALID_IMAGE;
   }

@@ -2,7 +2,9 @@
  * Tests that a table makes, on the device that new arrays go to. Where that is the emulated GPU, their kernels are compiled many at
  * once: all tests run with compiling put off; what launched a kernel that was not there yet runs again when it is.
  */
+import process from "node:process";
 import * as runner from "node:test";
+import { runtime } from "../../ffi/runtime.ts";
 import type { Emulator } from "./cuda_emulator.ts";
 
 type Run = () => unknown;
@@ -31,6 +33,21 @@ export function compileTogether(by: Emulator | null, runs: "short" | "long" = "s
 export function isBlank(): boolean {
   if (emulator !== null) missed += emulator.missed();
   return missed > 0;
+}
+
+/** Whether tests run on the emulator, where nothing is fast. */
+export function emulated(): boolean {
+  return emulator !== null;
+}
+
+/**
+ * The share of a table that is for this runtime: on the emulator, where all runtimes launch the same kernels, each takes another third;
+ * with TNP_TEST_FULL=1 and elsewhere each takes all.
+ */
+export function share<T>(table: readonly T[]): readonly T[] {
+  if (!emulated() || process.env["TNP_TEST_FULL"] === "1") return table;
+  const turn = ["deno", "bun", "node"].indexOf(runtime.name);
+  return table.filter((_, i) => i % 3 === turn);
 }
 
 /** What a test is called, and what it does. */
