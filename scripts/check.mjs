@@ -20,6 +20,7 @@ export async function runChecks(only = []) {
     command("deno check", deno, ["check", "mod.ts"]),
     command("deno fmt", deno, ["fmt", "--check"]),
     command("deno lint", deno, ["lint"]),
+    command("deno doc", deno, ["doc", "--lint", "mod.ts"]),
     { name: "doc examples", run: () => runExamples(deno) },
     { name: "npm package", run: buildAndLoad },
   ].filter((check) => only.length === 0 || only.some((word) => check.name.includes(word)));

@@ -9,7 +9,7 @@ import { describe } from "./base/describe.ts";
 import { type DType, dtypes, type InexactType, isComplex } from "./base/dtype.ts";
 import { DisposedError, TracerError, within } from "./base/errors.ts";
 import { formatShape } from "./base/shape.ts";
-import { isDisposed, Node, type NodeSource, settle } from "./core/trace.ts";
+import { isDisposed, Node, settle, type toNode } from "./core/trace.ts";
 import { readBytes, readBytesAsync } from "./transform/evaluate.ts";
 import { asElements, asNested, type DataOf, elementAt, type Nested, type Scalar } from "./base/elements.ts";
 
@@ -17,28 +17,39 @@ export type { Complex, DataOf, Nested, Scalar } from "./base/elements.ts";
 
 /** An object of another library with elements and a shape: a scijs `ndarray`, or anything with `data` and `shape`. */
 export interface ArrayObject {
-  readonly data: ArrayLike_<number | bigint | boolean>;
+  /** The elements, wherever they lie. */
+  readonly data: Elements<number | bigint | boolean>;
+  /** The length of each axis. */
   readonly shape: readonly number[];
   /** Elements between neighbours along each axis; C order if absent. */
   readonly stride?: readonly number[];
+  /** The position of the first element; 0 if absent. */
   readonly offset?: number;
 }
 
 /** An object that hands its elements out on request, as a tfjs tensor does. */
 export interface TensorObject {
-  dataSync(): ArrayLike_<number | bigint | boolean>;
+  /** Gives the elements in C order. */
+  dataSync(): Elements<number | bigint | boolean>;
+  /** The length of each axis. */
   readonly shape: readonly number[];
+  /** The name of a dtype; told from the elements if absent. */
   readonly dtype?: string;
 }
 
 /** What arrays and typed arrays have in common. */
-interface ArrayLike_<T> {
+export interface Elements<T> {
+  /** How many there are. */
   readonly length: number;
+  /** Each by its position. */
   readonly [index: number]: T;
 }
 
 /** A value that stands for an array: `tnp.Variable` is one. */
-export type ArraySource = NodeSource;
+export interface ArraySource {
+  /** @internal */
+  [toNode](): object;
+}
 
 /** One of JavaScript's typed arrays. */
 export type TypedArrayLike =
@@ -76,9 +87,13 @@ export type Axis = number | readonly number[] | null;
 
 /** A slice of an axis as `tnp.slice` makes it. */
 export interface Slice {
+  /** Where it begins; null for the start. */
   readonly start: number | null;
+  /** Before where it ends; null for the end. */
   readonly stop: number | null;
+  /** The distance of its elements; null for 1. */
   readonly step: number | null;
+  /** Tells slices from other objects. */
   readonly kind: "slice";
 }
 
@@ -95,6 +110,7 @@ export type Args<P extends readonly unknown[], O> = P extends readonly [infer F,
 
 /** Keywords of reductions. */
 export interface ReduceOptions {
+  /** The axis or axes to reduce; all if absent. */
   readonly axis?: Axis | undefined;
   /** The dtype to compute in and to return. */
   readonly dtype?: DType | undefined;
@@ -121,29 +137,37 @@ export interface SpreadOptions extends Omit<ReduceOptions, "initial"> {
 
 /** Keywords of `argmax` and `argmin`. */
 export interface ArgReduceOptions {
+  /** The axis to search along; of the flattened array if absent. */
   readonly axis?: number | null | undefined;
+  /** Whether the axis stays, with length 1. */
   readonly keepdims?: boolean | undefined;
 }
 
 /** Keywords of `cumsum` and `cumprod`. */
 export interface ScanOptions {
+  /** The axis to run along; over the flattened array if absent. */
   readonly axis?: number | null | undefined;
+  /** The dtype to compute in; that of the reduction if absent. */
   readonly dtype?: DType | undefined;
 }
 
 /** Keywords of `reshape`, `ravel` and `flatten`: `"F"` has the first axis run fastest. */
 export interface OrderOptions {
+  /** Which axis of the elements is read fastest: the last (C), the first (F), or as they lie in memory (A, K); C if absent. */
   readonly order?: "C" | "F" | "A" | "K" | undefined;
 }
 
 /** How `with` combines values with what is there. */
 export interface WithOptions {
+  /** What becomes of an element that is written: the new value (`set`), or what the operation makes of old and new; `set` if absent. */
   readonly mode?: "set" | "add" | "min" | "max" | "multiply" | undefined;
 }
 
 /** Keywords of `astype`. */
 export interface AstypeOptions {
+  /** Which conversions are allowed; `unsafe`, all of them, if absent. */
   readonly casting?: "no" | "equiv" | "safe" | "same_kind" | "unsafe" | undefined;
+  /** Taken as NumPy takes it; arrays never change, so it makes no difference. */
   readonly copy?: boolean | undefined;
 }
 
@@ -214,18 +238,23 @@ export interface Methods {
 
 /** Keywords of `diagonal`. */
 export interface DiagonalOptions {
+  /** The distance of the diagonal from the main one; 0 if absent. */
   readonly offset?: number | undefined;
+  /** The first axis of the planes; 0 if absent. */
   readonly axis1?: number | undefined;
+  /** The second axis of the planes; 1 if absent. */
   readonly axis2?: number | undefined;
 }
 
 /** Keywords of `trace`. */
 export interface TraceOptions extends DiagonalOptions {
+  /** The dtype to sum in; that of `sum` if absent. */
   readonly dtype?: DType | undefined;
 }
 
 /** Keywords of `take`. */
 export interface TakeOptions {
+  /** The axis of the repeats; the flattened array if absent. */
   readonly axis?: number | null | undefined;
   /** What an index outside does: an error, counts round, or stops at the ends. */
   readonly mode?: "raise" | "wrap" | "clip" | undefined;
@@ -233,27 +262,35 @@ export interface TakeOptions {
 
 /** The keyword of `compress`. */
 export interface AxisOption {
+  /** The axis to select along; the flattened array if absent. */
   readonly axis?: number | null;
 }
 
 /** Keywords of `sort` and `argsort`. */
 export interface SortOptions {
+  /** The axis to sort along, or null for the flattened array; -1 if absent. */
   readonly axis?: number | null | undefined;
   /** NumPy's names of algorithms; every sort here is stable, so they say nothing. */
   readonly kind?: "quicksort" | "mergesort" | "heapsort" | "stable" | null | undefined;
+  /** Whether equal elements keep their order; they always do. */
   readonly stable?: boolean | null | undefined;
 }
 
 /** Keywords of `clip`: the limits under both of NumPy's names. */
 export interface ClipOptions {
+  /** The lower limit; none if absent or null. */
   readonly min?: ArrayLike | null;
+  /** The upper limit; none if absent or null. */
   readonly max?: ArrayLike | null;
+  /** The lower limit under NumPy's older name. */
   readonly a_min?: ArrayLike | null;
+  /** The upper limit under NumPy's older name. */
   readonly a_max?: ArrayLike | null;
 }
 
 /** Keywords of `searchsorted`. */
 export interface SearchOptions {
+  /** Which of the places that keep the order is found: the first (`left`) or the last (`right`); `left` if absent. */
   readonly side?: "left" | "right" | undefined;
   /** Integers that sort the array. */
   readonly sorter?: ArrayLike | undefined;
@@ -536,6 +573,7 @@ export class NDArray<D extends DType = DType> {
 
   /** `x + y`, as `tnp.add`. */
   add(y: Keeps<D>): NDArray<D>;
+  /** `x + y`, of any dtype. */
   add(y: ArrayLike): NDArray;
   add(y: ArrayLike): NDArray {
     return methods.add(this, y);
@@ -543,6 +581,7 @@ export class NDArray<D extends DType = DType> {
 
   /** `x - y`, as `tnp.subtract`. */
   sub(y: Keeps<D>): NDArray<D>;
+  /** `x - y`, of any dtype. */
   sub(y: ArrayLike): NDArray;
   sub(y: ArrayLike): NDArray {
     return methods.subtract(this, y);
@@ -550,6 +589,7 @@ export class NDArray<D extends DType = DType> {
 
   /** `x * y`, as `tnp.multiply`. */
   mul(y: Keeps<D>): NDArray<D>;
+  /** `x * y`, of any dtype. */
   mul(y: ArrayLike): NDArray;
   mul(y: ArrayLike): NDArray {
     return methods.multiply(this, y);
@@ -557,6 +597,7 @@ export class NDArray<D extends DType = DType> {
 
   /** `x / y`, as `tnp.divide`. */
   div(y: KeepsQuotient<D>): NDArray<D>;
+  /** `x / y`, of any dtype. */
   div(y: ArrayLike): NDArray;
   div(y: ArrayLike): NDArray {
     return methods.divide(this, y);
@@ -564,6 +605,7 @@ export class NDArray<D extends DType = DType> {
 
   /** `x // y`, as `tnp.floor_divide`. */
   floordiv(y: Keeps<D>): NDArray<D>;
+  /** `x // y`, of any dtype. */
   floordiv(y: ArrayLike): NDArray;
   floordiv(y: ArrayLike): NDArray {
     return methods.floor_divide(this, y);
@@ -571,6 +613,7 @@ export class NDArray<D extends DType = DType> {
 
   /** `x % y` with the divisor's sign, as `tnp.mod`. */
   mod(y: Keeps<D>): NDArray<D>;
+  /** `x % y`, of any dtype. */
   mod(y: ArrayLike): NDArray;
   mod(y: ArrayLike): NDArray {
     return methods.mod(this, y);
@@ -578,6 +621,7 @@ export class NDArray<D extends DType = DType> {
 
   /** `x ** y`, as `tnp.power`. */
   pow(y: Keeps<D>): NDArray<D>;
+  /** `x ** y`, of any dtype. */
   pow(y: ArrayLike): NDArray;
   pow(y: ArrayLike): NDArray {
     return methods.power(this, y);

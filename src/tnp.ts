@@ -11,6 +11,7 @@ export type {
   Args,
   ArrayLike,
   ArrayObject,
+  ArraySource,
   AstypeOptions,
   Axis,
   AxisOption,
@@ -18,6 +19,7 @@ export type {
   Complex,
   DataOf,
   DiagonalOptions,
+  Elements,
   Index,
   IndexList,
   Keeps,
@@ -38,7 +40,7 @@ export type {
   TypedArrayLike,
   WithOptions,
 } from "./array.ts";
-export type { DType } from "./base/dtype.ts";
+export type { DType, InexactType, ScalarType } from "./base/dtype.ts";
 export {
   AxisError,
   DeviceError,
@@ -139,6 +141,7 @@ export * from "./numpy/statistics.ts";
 export { type GradientOptions, GradientTape, type GradientTapeOptions, type JacobianOptions } from "./numpy/tape.ts";
 export {
   type ArraySpec,
+  type Axes,
   function,
   type FunctionOptions,
   map_fn,
@@ -147,7 +150,10 @@ export {
   type TracedFunction,
   vectorized_map,
 } from "./numpy/tracing.ts";
+export type { Arrays, Given, GivenArgs, NumberList, SourceTree } from "./numpy/trees.ts";
 export * from "./numpy/trigonometric.ts";
+export type { Unconnected } from "./transform/tape.ts";
 export type { UfuncOptions } from "./numpy/ufunc.ts";
 export { Variable, type VariableOptions } from "./numpy/variable.ts";
+export type { FloatMode } from "./io/display.ts";
 export { array_repr, array_str, get_printoptions, type PrintOptions, set_printoptions } from "./io/print.ts";

@@ -6,7 +6,9 @@ import { type DType, type TypedArray, typedArrays } from "./dtype.ts";
 
 /** A complex number as a JavaScript value. */
 export interface Complex {
+  /** The real part. */
   readonly re: number;
+  /** The imaginary part. */
   readonly im: number;
 }
 

@@ -7,16 +7,21 @@ import { integerRange } from "./promote.ts";
 
 /** Facts about a floating dtype; of a complex one, about its parts. */
 export interface FloatInfo {
+  /** The dtype that is described. */
   readonly dtype: DType;
+  /** Bits of a number. */
   readonly bits: number;
   /** The gap between 1 and the next number. */
   readonly eps: number;
   /** The gap between 1 and the number before it. */
   readonly epsneg: number;
+  /** The largest finite number. */
   readonly max: number;
+  /** The lowest finite number. */
   readonly min: number;
   /** The least positive number of full precision; also `smallest_normal`. */
   readonly tiny: number;
+  /** The smallest positive number with full precision. */
   readonly smallest_normal: number;
   /** The least positive number. */
   readonly smallest_subnormal: number;
@@ -28,11 +33,15 @@ export interface FloatInfo {
   readonly nmant: number;
   /** Bits of the exponent. */
   readonly nexp: number;
+  /** Bits of the exponent. */
   readonly iexp: number;
   /** The least exponent whose power of two overflows. */
   readonly maxexp: number;
+  /** The exponent of the smallest positive number with full precision. */
   readonly minexp: number;
+  /** The exponent of `eps`. */
   readonly machep: number;
+  /** The exponent of `epsneg`. */
   readonly negep: number;
 }
 
@@ -89,11 +98,15 @@ function make(dtype: keyof typeof layouts): FloatInfo {
 
 /** Facts about an integer dtype. */
 export interface IntegerInfo {
+  /** The dtype that is described. */
   readonly dtype: DType;
+  /** `i` with a sign, `u` without. */
   readonly kind: "i" | "u";
+  /** Bits of a number. */
   readonly bits: number;
   /** A bigint where a number would not be exact. */
   readonly min: number | bigint;
+  /** The largest number. */
   readonly max: number | bigint;
 }
 

@@ -368,6 +368,17 @@ export function canCast(from: DType, to: DType, casting: Casting = "safe"): bool
   }
 }
 
+/** The name of one of NumPy's abstract scalar types. */
+export type ScalarKind =
+  | "generic"
+  | "number"
+  | "integer"
+  | "signedinteger"
+  | "unsignedinteger"
+  | "inexact"
+  | "floating"
+  | "complexfloating";
+
 /** NumPy's abstract scalar types, each with the kinds below it. */
 export const scalarKinds = {
   generic: "biufc",
@@ -378,10 +389,7 @@ export const scalarKinds = {
   inexact: "fc",
   floating: "f",
   complexfloating: "c",
-} as const;
-
-/** The name of an abstract scalar type. */
-export type ScalarKind = keyof typeof scalarKinds;
+} as const satisfies Readonly<Record<ScalarKind, string>>;
 
 /**
  * Tells whether a dtype is, or lies below, another (numpy.issubdtype).

@@ -16,11 +16,6 @@ export type { Trace } from "./primitive.ts";
 /** The key under which something that stands for a node, such as a variable, gives it. */
 export const toNode: unique symbol = Symbol("tnp.toNode");
 
-/** A value that stands for a node wherever arrays are accepted. */
-export interface NodeSource {
-  [toNode](): Node;
-}
-
 /** Something that sees every bound node: a tape. */
 export interface Recorder {
   record(node: Node, prim: Primitive, inputs: readonly Node[], params: unknown): void;

@@ -60,9 +60,13 @@ export type Callable = (call: Call) => void;
 
 /** What `tnp.memory_stats` tells, in bytes, and the count of live blocks. */
 export interface MemoryStats {
+  /** Bytes that arrays hold. */
   readonly live: number;
+  /** The most bytes that arrays held at once. */
   readonly peak: number;
+  /** Bytes of free blocks that are kept for the next array. */
   readonly cached: number;
+  /** Blocks that arrays hold. */
   readonly count: number;
 }
 

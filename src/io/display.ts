@@ -23,10 +23,13 @@ export interface PrintOptions {
   readonly linewidth: number;
   /** Whether small numbers are shown as 0 rather than all in scientific notation. */
   readonly suppress: boolean;
+  /** How NaN is written. */
   readonly nanstr: string;
+  /** How infinity is written. */
   readonly infstr: string;
   /** `+` shows it, a space keeps its place, `-` leaves it out. */
   readonly sign: "-" | "+" | " ";
+  /** How many digits floats get. */
   readonly floatmode: FloatMode;
 }
 

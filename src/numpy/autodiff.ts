@@ -37,16 +37,16 @@ export interface GradOptions {
 }
 
 /** Positions of arguments, or keywords with them. */
-type Argnums = number | readonly number[] | GradOptions;
+export type Argnums = number | readonly number[] | GradOptions;
 
 /** The tree of gradients by argument `N`, or a list of trees. */
-type GradientBy<A extends readonly unknown[], O> = O extends { readonly argnums: infer N } ? GradientBy<A, N>
+export type GradientBy<A extends readonly unknown[], O> = O extends { readonly argnums: infer N } ? GradientBy<A, N>
   : O extends number ? Arrays<A[O]>
   : O extends readonly number[] ? { -readonly [K in keyof O]: O[K] extends number ? Arrays<A[O[K]]> : never }
   : Arrays<A[0]>;
 
 /** Whether the options say that there is aux. */
-type HasAux<O> = O extends { readonly has_aux: true } ? true : false;
+export type HasAux<O> = O extends { readonly has_aux: true } ? true : false;
 
 function optionsOf(argnums: Argnums | undefined): { list: readonly number[]; single: boolean; aux: boolean } {
   const options: GradOptions = typeof argnums === "number" || Array.isArray(argnums)
@@ -372,6 +372,7 @@ export function hessian<A extends readonly unknown[], const O extends number = 0
 
 /** What a function with a gradient of its own returns. */
 export interface WithGradient<R> {
+  /** The value of the function. */
   readonly value: R;
   /**
    * The cotangents of the arguments.

@@ -17,12 +17,15 @@ import { binary, boolOptions, combine, lit, operands, truth, truthy, type UfuncO
 
 /** Keywords of `array_equal`. */
 export interface EqualOptions {
+  /** Whether NaN equals NaN; false if absent. */
   readonly equal_nan?: boolean;
 }
 
 /** Keywords of `isclose` and `allclose`. */
 export interface CloseOptions extends EqualOptions {
+  /** The relative tolerance, times the second array; 1e-5 if absent. */
   readonly rtol?: ArrayLike;
+  /** The absolute tolerance; 1e-8 if absent. */
   readonly atol?: ArrayLike;
 }
 

@@ -17,6 +17,7 @@ import { setThreadCount, threadCount } from "../device/threads.ts";
 export interface DeviceInfo {
   /** `"CPU:0"`, `"GPU:0"`. */
   readonly name: string;
+  /** What kind of device it is. */
   readonly device_type: "CPU" | "GPU";
   /** What a GPU is called by its driver. */
   readonly model?: string;
@@ -28,6 +29,7 @@ export interface DeviceInfo {
 
 /** An engine that may compute for the CPU. */
 export interface EngineInfo {
+  /** Whether it was found and is used. */
   readonly available: boolean;
   /** Its version, if it is there. */
   readonly version: string | null;
@@ -49,7 +51,9 @@ export interface BuildInfo {
   readonly webassembly: EngineInfo;
   /** The C compiler that kernels are compiled with. */
   readonly compiler: EngineInfo;
+  /** oneDNN, for matrix products of float32. */
   readonly onednn: EngineInfo;
+  /** OpenBLAS, for matrix products of float64 and complex numbers. */
   readonly openblas: EngineInfo;
   /** The CUDA driver. */
   readonly cuda: EngineInfo;

@@ -20,6 +20,7 @@ import { number } from "./ufunc.ts";
 
 /** Keywords of the functions that make arrays. */
 export interface CreateOptions<D extends DType = DType> {
+  /** The dtype of the result; told from the values, or float64, if absent. */
   readonly dtype?: D | null | undefined;
   /** Where the array lives: `"CPU:0"`; the device of the innermost `tnp.device` scope if absent. */
   readonly device?: string | null | undefined;
@@ -433,7 +434,10 @@ export function frombuffer<D extends DType = "float64">(
 
 /** Keywords of `frombuffer`. */
 export interface BufferOptions<D extends DType = DType> {
+  /** The dtype of the elements; float64 if absent. */
   readonly dtype?: D;
+  /** How many elements to read; all if absent or -1. */
   readonly count?: number;
+  /** Where to begin, in bytes; 0 if absent. */
   readonly offset?: number;
 }

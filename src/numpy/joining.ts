@@ -17,7 +17,9 @@ import { flat, pick, sliceAxis } from "./moves.ts";
 export interface JoinOptions {
   /** Along which axis; null joins the flattened arrays. */
   readonly axis?: number | null | undefined;
+  /** The dtype of the result; the one that all promote to if absent. */
   readonly dtype?: DType | undefined;
+  /** Which conversions are allowed; `same_kind` if absent. */
   readonly casting?: Casting | undefined;
 }
 

@@ -310,7 +310,9 @@ export function diag_indices(
 
 /** Keywords of `tril_indices` and `triu_indices`. */
 export interface TriangleOptions {
+  /** The distance of the diagonal from the main one; 0 if absent. */
   readonly k?: number | undefined;
+  /** Columns of the matrix; as many as rows if absent. */
   readonly m?: number | null | undefined;
 }
 

@@ -282,8 +282,11 @@ export function kron(a: ArrayLike, b: ArrayLike): NDArray {
 
 /** Keywords of `cross`. */
 export interface CrossOptions {
+  /** The axis of the vectors in the first array; -1 if absent. */
   readonly axisa?: number | undefined;
+  /** The axis of the vectors in the second array; -1 if absent. */
   readonly axisb?: number | undefined;
+  /** The axis of the vectors in the result; -1 if absent. */
   readonly axisc?: number | undefined;
   /** The axis of the vectors in both arrays and the result; overrides the others. */
   readonly axis?: number | null | undefined;

@@ -26,6 +26,7 @@ export type Size = number | readonly number[] | null;
 
 /** Keywords of functions that only need a shape. */
 export interface SizeOptions {
+  /** The shape of the result; one draw for each element of the parameters if absent. */
   readonly size?: Size | undefined;
 }
 
@@ -176,7 +177,9 @@ export function standard_normal(...args: Args<[size: Size], SizeOptions>): NDArr
 
 /** Keywords of `uniform`. */
 export interface UniformOptions extends SizeOptions {
+  /** The lower end, which may be drawn; 0 if absent. */
   readonly low?: ArrayLike | undefined;
+  /** The upper end; 1 if absent. */
   readonly high?: ArrayLike | undefined;
 }
 
@@ -205,7 +208,9 @@ export function uniform(...args: Args<[low: ArrayLike, high: ArrayLike, size: Si
 
 /** Keywords of `normal`. */
 export interface NormalOptions extends SizeOptions {
+  /** The mean; 0 if absent. */
   readonly loc?: ArrayLike | undefined;
+  /** The standard deviation; 1 if absent. */
   readonly scale?: ArrayLike | undefined;
 }
 
@@ -234,6 +239,7 @@ export function normal(...args: Args<[loc: ArrayLike, scale: ArrayLike, size: Si
 
 /** Keywords of `exponential`. */
 export interface ExponentialOptions extends SizeOptions {
+  /** The mean; 1 if absent. */
   readonly scale?: ArrayLike | undefined;
 }
 
@@ -280,7 +286,9 @@ function checkScale(name: string, given: ArrayLike, scale: Node, ...kept: readon
 
 /** Keywords of `randint`. */
 export interface RandintOptions<D extends DType = "int64"> extends SizeOptions {
+  /** The end, which is left out; `low` is the end, and 0 the start, if absent. */
   readonly high?: ArrayLike | null | undefined;
+  /** The dtype of the result; int64 if absent. */
   readonly dtype?: D | undefined;
 }
 
@@ -383,6 +391,7 @@ function between(words: Words, low: bigint, range: bigint, dtype: DType, device:
 
 /** Keywords of `poisson`. */
 export interface PoissonOptions extends SizeOptions {
+  /** The mean; 1 if absent. */
   readonly lam?: ArrayLike | undefined;
 }
 

@@ -33,10 +33,15 @@ function boundOf(what: string, x: unknown): { value: Bound; whole: boolean } {
 
 /** Keywords of `arange`. */
 export interface ArangeOptions<D extends DType = DType> {
+  /** The first number; 0 if absent. */
   readonly start?: number | bigint | NDArray | undefined;
+  /** The end, which is left out. */
   readonly stop?: number | bigint | NDArray | null | undefined;
+  /** The distance of neighbours; 1 if absent. */
   readonly step?: number | bigint | NDArray | undefined;
+  /** The dtype of the result; told from the numbers if absent. */
   readonly dtype?: D | null | undefined;
+  /** The device of the result; the default device if absent. */
   readonly device?: string | null | undefined;
 }
 
@@ -131,14 +136,17 @@ function progression(
 
 /** Keywords of `linspace`. */
 export interface LinspaceOptions<D extends DType = DType> {
+  /** How many numbers; 50 if absent. */
   readonly num?: number | undefined;
   /** Whether the stop is the last number. */
   readonly endpoint?: boolean | undefined;
   /** Whether the distance is returned too. */
   readonly retstep?: boolean | undefined;
+  /** The dtype of the result; told from the numbers if absent. */
   readonly dtype?: D | null | undefined;
   /** Where the new axis lies, for starts and stops that are arrays. */
   readonly axis?: number | undefined;
+  /** The device of the result; the default device if absent. */
   readonly device?: string | null | undefined;
 }
 
@@ -212,6 +220,7 @@ export function linspace<D extends DType = DType>(
   stop: ArrayLike,
   options: LinspaceOptions<D> & { readonly retstep: true },
 ): [NDArray<D>, NDArray];
+/** Numbers at equal distances, without their distance. */
 export function linspace<D extends DType = DType>(
   start: ArrayLike,
   stop: ArrayLike,
@@ -230,6 +239,7 @@ export function linspace(start: ArrayLike, stop: ArrayLike, ...args: readonly un
 
 /** Keywords of `logspace`. */
 export interface LogspaceOptions<D extends DType = DType> extends Omit<LinspaceOptions<D>, "retstep"> {
+  /** What is raised to the powers; 10 if absent. */
   readonly base?: ArrayLike | undefined;
 }
 

@@ -235,6 +235,7 @@ export type PadWidth = number | readonly number[] | readonly (readonly number[])
 
 /** Keywords of `pad`. */
 export interface PadOptions {
+  /** What the border is filled with, by NumPy's name; `constant` if absent. */
   readonly mode?: PadMode | undefined;
   /** What `"constant"` fills with, 0 if absent: one number, or pairs as the widths. */
   readonly constant_values?: number | readonly number[] | readonly (readonly number[])[] | undefined;
@@ -417,7 +418,9 @@ function margin(x: Node, axis: number, before: number, after: number, mode: "max
 
 /** Keywords of `diff`. */
 export interface DiffOptions {
+  /** How often differences are taken; 1 if absent. */
   readonly n?: number | undefined;
+  /** The axis to take differences along; -1 if absent. */
   readonly axis?: number | undefined;
   /** Values put in front of the array first. */
   readonly prepend?: ArrayLike | undefined;

@@ -296,7 +296,9 @@ export function ptp(a: ArrayLike, ...args: Args<[axis: Axis], ArgReduceAxes>): N
 
 /** Keywords of `ptp` and `count_nonzero`. */
 export interface ArgReduceAxes {
+  /** The axis or axes to reduce; all if absent. */
   readonly axis?: Axis | undefined;
+  /** Whether reduced axes stay, with length 1. */
   readonly keepdims?: boolean | undefined;
 }
 

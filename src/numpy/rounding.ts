@@ -14,8 +14,11 @@ import { binary, lit, number, type UfuncOptions, unary } from "./ufunc.ts";
 
 /** Keywords of `nan_to_num`. */
 export interface NanOptions {
+  /** What NaN becomes; 0 if absent. */
   readonly nan?: number;
+  /** What infinity becomes; the largest finite number if absent. */
   readonly posinf?: number | null;
+  /** What minus infinity becomes; the lowest finite number if absent. */
   readonly neginf?: number | null;
 }
 

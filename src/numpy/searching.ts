@@ -30,6 +30,7 @@ import { truthy } from "./ufunc.ts";
  * Source: numpy.where
  */
 export function where(condition: ArrayLike): NDArray<"int64">[];
+/** Elements of `x` where the condition holds, of `y` elsewhere. */
 export function where(condition: ArrayLike, x: ArrayLike, y: ArrayLike): NDArray;
 export function where(condition: ArrayLike, x?: ArrayLike, y?: ArrayLike): NDArray | NDArray<"int64">[] {
   if (x === undefined && y === undefined) return within("where", () => nonzero(condition));

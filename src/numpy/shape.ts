@@ -350,6 +350,7 @@ function atLeast(name: string, arys: readonly ArrayLike[], grow: (shape: readonl
  * Source: numpy.atleast_1d
  */
 export function atleast_1d(a: ArrayLike): NDArray;
+/** Arrays of at least one axis: a list for several. */
 export function atleast_1d(...arys: readonly ArrayLike[]): NDArray | NDArray[];
 export function atleast_1d(...arys: readonly ArrayLike[]): NDArray | NDArray[] {
   return atLeast("atleast_1d", arys, (shape) => shape.length === 0 ? [1] : shape);
@@ -368,6 +369,7 @@ export function atleast_1d(...arys: readonly ArrayLike[]): NDArray | NDArray[] {
  * Source: numpy.atleast_2d
  */
 export function atleast_2d(a: ArrayLike): NDArray;
+/** Arrays of at least two axes: a list for several. */
 export function atleast_2d(...arys: readonly ArrayLike[]): NDArray | NDArray[];
 export function atleast_2d(...arys: readonly ArrayLike[]): NDArray | NDArray[] {
   return atLeast(
@@ -390,6 +392,7 @@ export function atleast_2d(...arys: readonly ArrayLike[]): NDArray | NDArray[] {
  * Source: numpy.atleast_3d
  */
 export function atleast_3d(a: ArrayLike): NDArray;
+/** Arrays of at least three axes: a list for several. */
 export function atleast_3d(...arys: readonly ArrayLike[]): NDArray | NDArray[];
 export function atleast_3d(...arys: readonly ArrayLike[]): NDArray | NDArray[] {
   return atLeast("atleast_3d", arys, (shape) => {

@@ -7,21 +7,11 @@ import { formatShape } from "../base/shape.ts";
 import { promoteTypes } from "../base/promote.ts";
 import * as ops from "../core/ops.ts";
 import type { Node } from "../core/trace.ts";
-import { type Args, type ArrayLike, type NDArray, type SearchOptions, wrap } from "../array.ts";
+import { type Args, type ArrayLike, type NDArray, type SearchOptions, type SortOptions, wrap } from "../array.ts";
 import { checkChoice, keywords } from "./args.ts";
 import { deviceOf, toInt64, toNodeOf, toNodes } from "./convert.ts";
 import { checkIndices } from "./bounds.ts";
 import { axisOrFlat, moveAxis } from "./moves.ts";
-
-/** Keywords of `sort` and `argsort`. */
-export interface SortOptions {
-  /** The axis to sort along, or null for the flattened array; -1 if absent. */
-  readonly axis?: number | null | undefined;
-  /** NumPy's names of algorithms; every sort here is stable, so they say nothing. */
-  readonly kind?: "quicksort" | "mergesort" | "heapsort" | "stable" | null | undefined;
-  /** Whether equal elements keep their order; they always do. */
-  readonly stable?: boolean | null | undefined;
-}
 
 const kinds = ["quicksort", "mergesort", "heapsort", "stable", null] as const;
 

@@ -326,11 +326,13 @@ export function nanargmin(a: ArrayLike, ...args: Args<[axis: number | null], Arg
 
 /** Keywords of `average`. */
 export interface AverageOptions<R extends boolean = boolean> {
+  /** The axis or axes to average over; all if absent. */
   readonly axis?: Axis | undefined;
   /** The shape of a, or the lengths of the axes averaged over. */
   readonly weights?: ArrayLike | null | undefined;
   /** Whether the sum of weights is returned too. */
   readonly returned?: R | undefined;
+  /** Whether reduced axes stay, with length 1. */
   readonly keepdims?: boolean | undefined;
 }
 
@@ -350,6 +352,7 @@ export interface AverageOptions<R extends boolean = boolean> {
  * Source: numpy.average
  */
 export function average(a: ArrayLike, options: AverageOptions & { readonly returned: true }): [NDArray, NDArray];
+/** The weighted mean, without the sums of weights. */
 export function average(a: ArrayLike, ...args: Args<[axis: Axis, weights: ArrayLike], AverageOptions<false>>): NDArray;
 export function average(
   a: ArrayLike,
@@ -397,6 +400,7 @@ export type QuantileMethod = "linear" | "lower" | "higher" | "midpoint" | "neare
 
 /** Keywords of `quantile` and `percentile`. */
 export interface QuantileOptions extends ArgReduceAxes {
+  /** How to read between two elements, by NumPy's name; `linear` if absent. */
   readonly method?: QuantileMethod | undefined;
 }
 

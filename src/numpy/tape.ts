@@ -28,6 +28,7 @@ export interface GradientOptions {
 
 /** Keywords of `jacobian` and `batch_jacobian`. */
 export interface JacobianOptions {
+  /** What stands for a gradient where target and source are not connected: null (`none`) or zeros (`zero`); `none` if absent. */
   readonly unconnected_gradients?: Unconnected | undefined;
   /** How many rows are computed at once; all if absent. Fewer take less memory. */
   readonly parallel_iterations?: number | undefined;
@@ -75,6 +76,7 @@ function chunkOf(name: string, value: number | undefined): number | null {
 export class GradientTape {
   readonly #tape: Tape;
 
+  /** Begins to record; `using tape` ends it with the block. */
   constructor(options: GradientTapeOptions = {}) {
     checkKeywords("GradientTape", ["persistent", "watch_accessed_variables"], options);
     this.#tape = new Tape({
@@ -122,6 +124,7 @@ export class GradientTape {
     sources: S,
     options: GradientOptions & { readonly unconnected_gradients: "zero" },
   ): Arrays<S>;
+  /** The gradient, with null where the target does not depend on the source. */
   gradient<const S extends SourceTree>(
     target: unknown,
     sources: S,
@@ -153,6 +156,7 @@ export class GradientTape {
     sources: S,
     options: JacobianOptions & { readonly unconnected_gradients: "zero" },
   ): Arrays<S>;
+  /** The derivatives, with null where the target does not depend on the source. */
   jacobian<const S extends SourceTree>(
     target: NDArray | Variable,
     sources: S,
@@ -179,6 +183,7 @@ export class GradientTape {
     source: NDArray | Variable,
     options: JacobianOptions & { readonly unconnected_gradients: "zero" },
   ): NDArray;
+  /** The derivatives of each example, or null where the target does not depend on the source. */
   batch_jacobian(target: NDArray | Variable, source: NDArray | Variable, options?: JacobianOptions): NDArray | null;
   batch_jacobian(
     target: NDArray | Variable,

@@ -35,6 +35,7 @@ import { Variable } from "./variable.ts";
 export interface ArraySpec {
   /** Lengths of the axes; null takes any. */
   readonly shape: readonly (number | null)[];
+  /** The dtype of the arrays. */
   readonly dtype: DType;
 }
 
@@ -288,6 +289,7 @@ export type Axes = number | null | readonly Axes[] | { readonly [key: string]: A
 
 /** Keywords of `vectorized_map`. */
 export interface MapOptions {
+  /** Which axis of each argument is mapped over: one number for all, or a tree of them with null for what is not mapped; 0 if absent. */
   readonly in_axes?: Axes | undefined;
 }
 

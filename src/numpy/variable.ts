@@ -13,6 +13,7 @@ import { toTyped } from "./convert.ts";
 
 /** Settings of a variable. */
 export interface VariableOptions<D extends DType = DType> {
+  /** The dtype of the values; that of the initial ones if absent. */
   readonly dtype?: D | undefined;
   /** A name for messages and printing. */
   readonly name?: string | undefined;
@@ -51,6 +52,7 @@ export class Variable<D extends DType = DType> {
     cellOfVariable = (variable) => variable.#cell;
   }
 
+  /** Holds initial values; the variable's shape and dtype stay theirs. */
   constructor(initial: ArrayLike, options: VariableOptions<D> = {}) {
     checkKeywords("Variable", ["dtype", "name", "trainable"], options);
     const node = toTyped("Variable", initial, options.dtype ?? null);
