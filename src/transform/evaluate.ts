@@ -65,9 +65,8 @@ function evaluateOn(device: Device, roots: readonly Node[]): void {
     walk.run(roots);
     const cache = planCache(device);
     let plan = cache.get(walk);
-    // What comes for the first time may never come again.
-    if (plan === undefined && device.interprets === true && !debugging("evaluations") && interpret(walk, device)) {
-      cache.set(walk, null);
+    if (plan == null && device.interprets === true && !debugging("evaluations") && interpreted(device, plan === null)) {
+      if (plan === undefined) cache.set(walk, null);
       return;
     }
     plan ??= planned(device, false);
@@ -99,6 +98,22 @@ function evaluateOn(device: Device, roots: readonly Node[]): void {
   }
 }
 
+/** Milliseconds that the first plan of a program takes, and what is left of them for small graphs that come again. */
+const PLANNING = 5;
+let left = PLANNING;
+
+/**
+ * Computes the walk without a plan, where it is small: what comes for the first time may never come again, and what comes again does so
+ * until it has taken as long as the first plan does.
+ */
+function interpreted(device: Device, again: boolean): boolean {
+  if (!again) return interpret(walk, device);
+  if (left <= 0) return false;
+  const start = performance.now(), done = interpret(walk, device);
+  left -= performance.now() - start;
+  return done;
+}
+
 function tell(plan: Plan, nodes: number): void {
   const bytes = plan.sizes.reduce((a, b) => a + b, 0);
   debug("evaluations", `evaluate: ${nodes} nodes, ${plan.steps.length} launches, ${bytes} + ${plan.temporary} bytes`);
@@ -117,6 +132,7 @@ function planOf(device: Device, copy: boolean): Plan {
 /** A new plan of the walk. */
 function planned(device: Device, copy: boolean): Plan {
   const plan = makePlan(simplify(walk), device, walk.leafCount, copy);
+  left = 0;
   planCache(device).set(walk, plan);
   return plan;
 }

@@ -14,6 +14,8 @@ import { helpers } from "../../kernels/preamble/js.ts";
 
 /** Most nodes, and most elements that they read or write, of a graph that is computed so. */
 const MAX_NODES = 64, MAX_ELEMENTS = 16384;
+/** Most multiplications of a product, and about as many comparisons of a sort. */
+const MAX_STEPS = 65536;
 
 /** An element; where a dtype has 64-bit integers, bigints stand in for numbers, which all that such dtypes are given to takes as well. */
 type Operation = (x: number, y: number) => number;
@@ -214,6 +216,71 @@ function reduce(node: Node, { data, view }: Value): TypedArray | null {
   return out;
 }
 
+/** Products of matrices, added up as the JavaScript routine does it; null for dtypes whose products float64 cannot hold. */
+function matmul({ shape, dtype, size }: Node, x: Value, y: Value): TypedArray | null {
+  const batch = shape.slice(0, -2), m = shape.at(-2)!, n = shape.at(-1)!, k = x.view.shape.at(-1)!;
+  const { kind, itemsize } = dtypeInfo(dtype);
+  if (size * k > MAX_STEPS || kind === "b" || kind !== "f" && itemsize === 4) return null;
+  const { shape: from, strides, offset } = y.view, axes = from.length - 2;
+  const swap = (list: readonly number[]) => [...list.slice(0, axes), list[axes + 1]!, list[axes]!];
+  const columns = { data: y.data, view: { shape: swap(from), strides: swap(strides), offset } };
+  const a = spread(x, [...batch, m, k]).map((i) => x.data[i] as number);
+  const b = spread(columns, [...batch, n, k]).map((i) => y.data[i] as number);
+  const out = fresh(dtype, size), zero = (kind !== "f" && itemsize === 8 ? 0n : 0) as number;
+  let at = 0;
+  for (let row = 0; row * n < size; row++) {
+    const first = Math.floor(row / m) * n;
+    for (let column = first; column < first + n; column++) {
+      let sum = zero;
+      for (let i = row * k, j = column * k, end = i + k; i < end; i++, j++) sum += a[i]! * b[j]!;
+      out[at++] = sum;
+    }
+  }
+  return out;
+}
+
+/** In the order of sorting, where NaN is last. */
+const compare: Operation = (x, y) => x < y ? -1 : x > y ? 1 : Number(x !== x) - Number(y !== y);
+
+/** Rows in order, or where each of their elements stood. */
+function sort({ dtype, size }: Node, { data, view }: Value, positions: boolean): TypedArray | null {
+  const n = view.shape.at(-1)!;
+  if (size * Math.log2(n + 1) > MAX_STEPS) return null;
+  const at = places(view), out = fresh(dtype, size);
+  for (let from = 0; from < size; from += n) {
+    const row = at.slice(from, from + n), order = [...row.keys()];
+    order.sort((i, j) => compare(data[row[i]!] as number, data[row[j]!] as number));
+    for (let i = 0; i < n; i++) out[from + i] = positions ? BigInt(order[i]!) : data[row[order[i]!]!]!;
+  }
+  return out;
+}
+
+function routine(node: Node, ins: readonly Value[]): TypedArray | null {
+  switch (node.prim!.name) {
+    case "matmul":
+      return matmul(node, ins[0]!, ins[1]!);
+    case "sort":
+      return sort(node, ins[0]!, false);
+    case "argsort":
+      return sort(node, ins[0]!, true);
+    default:
+      return null;
+  }
+}
+
+function computed(node: Node, ins: readonly Value[]): TypedArray | null {
+  switch (node.prim!.lower.as) {
+    case "map":
+      return map(node, ins);
+    case "reduce":
+      return reduce(node, ins[0]!);
+    case "routine":
+      return routine(node, ins);
+    default:
+      return null;
+  }
+}
+
 function valueOf(node: Node, values: readonly Value[]): Value | null {
   const { lower } = node.prim!;
   if (lower.as === "scalar") {
@@ -228,7 +295,7 @@ function valueOf(node: Node, values: readonly Value[]): Value | null {
     const moved = lower.view(view, node.params);
     return moved === null ? null : { data, view: moved };
   }
-  const data = lower.as === "map" ? map(node, ins) : lower.as === "reduce" ? reduce(node, ins[0]!) : null;
+  const data = computed(node, ins);
   return data === null ? null : { data, view: dense(node.shape) };
 }
 
