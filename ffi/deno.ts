@@ -132,8 +132,8 @@ class DenoFiles implements Files {
     return this.#deno.realPathSync(path);
   }
 
-  create(path: string): void {
-    this.#deno.writeTextFileSync(path, "", { createNew: true, mode: 0o600 });
+  create(path: string, text: string): void {
+    this.#deno.writeTextFileSync(path, text, { createNew: true, mode: 0o600 });
   }
 
   remove(path: string): void {

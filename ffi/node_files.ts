@@ -19,7 +19,7 @@ export const nodeFiles: Files = {
     return { kind, mode: stat.mode & 0o777, user: stat.uid, size: stat.size, modified: Math.floor(stat.mtimeMs) };
   },
   real: (path) => system.fs.realpathSync(path),
-  create: (path) => system.fs.writeFileSync(path, "", { mode: 0o600, flag: "wx" }),
+  create: (path, text) => system.fs.writeFileSync(path, text, { mode: 0o600, flag: "wx" }),
   remove: (path) => system.fs.rmSync(path, { force: true }),
   receive: (descriptor, into) =>
     new Promise((resolve, reject) => {

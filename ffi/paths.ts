@@ -14,3 +14,9 @@ export function isAbsolute(path: string): boolean {
 export function join(...parts: readonly string[]): string {
   return parts.join(windows ? "\\" : "/");
 }
+
+/** The path of a file: URL. */
+export function fromFileUrl(url: string): string {
+  const path = decodeURIComponent(new URL(url).pathname);
+  return windows ? path.slice(1) : path;
+}

@@ -130,8 +130,8 @@ export interface Files {
   info(path: string, followLinks: boolean): FileInfo | null;
   /** The path without links. @throws the system's error */
   real(path: string): string;
-  /** Makes an empty file that was not there, for the user alone. @throws the system's error */
-  create(path: string): void;
+  /** Makes a file that was not there, for the user alone. @throws the system's error */
+  create(path: string, text: string): void;
   /** Removes a file, if it is there. @throws the system's error */
   remove(path: string): void;
   /** Reads from an open descriptor of the system, waiting for bytes off the calling thread; resolves to their count. */

@@ -184,7 +184,8 @@ describe("values without a plan are those of the kernels", () => {
   }
 
   for (const dtype of plain) {
-    const values = valuesFor(dtype), fill = (n: number) => Array.from({ length: n }, (_, i) => values[i * 7 % values.length]!);
+    const values = valuesFor(dtype),
+      fill = (n: number) => Array.from({ length: n }, (_, i) => values[i * 7 % values.length]!);
     test(`products, ${dtype}`, () => {
       const some = (n: number) => dtypeInfo(dtype).kind === "f" ? fill(n).map((_, i) => Math.sin(i)) : fill(n);
       const stack = node(some(2 * 3 * 4), [2, 3, 4], dtype), matrix = node(some(20), [4, 5], dtype);

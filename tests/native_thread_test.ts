@@ -37,7 +37,7 @@ describe("the thread of native calls", { skip: platform !== "linux" || !toolchai
   before(async () => {
     while (nativeThread() === undefined) await setTimeout(10);
     thread = nativeThread()!;
-    sleeper = entryOf(nativeSource(() => sleepText, true, "a sleep")!);
+    sleeper = entryOf(nativeSource({ key: null, text: () => sleepText }, true, "a sleep")!);
   });
 
   test("wakes its reader when the call is finished, not later", async () => {

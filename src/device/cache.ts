@@ -14,7 +14,7 @@ import { checkSum, digest } from "../base/digest.ts";
 
 /** Bytes of the check sum behind compiled code. */
 const SUM = 16;
-/** Kernels kept; beyond, the older half goes. */
+/** Kernels, and digests of texts, kept; beyond, the older half goes. */
 const MOST = 4096;
 /** Milliseconds after which what a process left behind is taken for abandoned. */
 const ABANDONED = 3600e3;
@@ -40,7 +40,7 @@ function refusal(folder: string): string | null {
   // The owner of a file made here tells who this process is, with no permission to ask for.
   const test = join(folder, uniqueName());
   try {
-    files.create(test);
+    files.create(test, "");
     const { user } = files.info(test, false)!;
     return user === info.user ? null : `it belongs to user ${info.user}, not to user ${user}`;
   } catch (error) {
@@ -67,6 +67,16 @@ const sources = { so: "c", cubin: "cu" } as const;
 
 /** Kinds of compiled code: a shared library, or code for a GPU. */
 export type Kind = keyof typeof sources;
+
+interface Aged {
+  readonly name: string;
+  readonly age: number;
+}
+
+/** The older ones of too many. */
+function superfluous(entries: readonly Aged[]): readonly Aged[] {
+  return entries.length <= MOST ? [] : entries.toSorted((a, b) => b.age - a.age).slice(0, entries.length - MOST / 2);
+}
 
 /** Compiled kernels by key. */
 export class KernelCache {
@@ -131,29 +141,30 @@ export class KernelCache {
   #prune(): void {
     if (this.#pruned) return;
     this.#pruned = true;
-    const kernels: { readonly key: string; readonly age: number }[] = [];
+    const kernels: Aged[] = [], texts: Aged[] = [];
     for (const name of system.fs.readdirSync(this.folder)) {
       const age = Date.now() -
         (system.fs.lstatSync(join(this.folder, name), { throwIfNoEntry: false })?.mtimeMs ?? Date.now());
       if (name.startsWith("tmp-") && age > ABANDONED) {
         system.fs.rmSync(join(this.folder, name), { force: true });
       } else if (/\.(?:so|cubin)$/.test(name) && !name.startsWith("tmp-")) {
-        kernels.push({ key: name.slice(0, name.lastIndexOf(".")), age });
+        kernels.push({ name: name.slice(0, name.lastIndexOf(".")), age });
+      } else if (name.startsWith("text-")) {
+        texts.push({ name, age });
       }
     }
-    if (kernels.length <= MOST) return;
-    kernels.sort((a, b) => b.age - a.age);
-    for (const { key } of kernels.slice(0, kernels.length - MOST / 2)) this.remove(key);
+    for (const { name } of superfluous(kernels)) this.remove(name);
+    for (const { name } of superfluous(texts)) system.fs.rmSync(join(this.folder, name), { force: true });
   }
 
   /** Keeps a small text; failing to is no error. */
   remember(name: string, text: string): void {
-    const file = this.temporary("txt");
+    const path = this.path(name, "txt");
     try {
-      system.fs.writeFileSync(file, `${digest(text)}\n${text}`, { mode: 0o600 });
-      system.fs.renameSync(file, this.path(name, "txt"));
+      files.remove(path);
+      files.create(path, `${digest(text)}\n${text}`);
     } catch {
-      system.fs.rmSync(file, { force: true });
+      // The folder takes no more, or another process was faster.
     }
   }
 
@@ -210,16 +221,25 @@ function privateFolder(): KernelCache | null {
   }
 }
 
-let cache: { readonly wanted: string | null; readonly cache: KernelCache | null } | undefined;
+let opened:
+  | { readonly wanted: string | null; readonly lasting: KernelCache | null; own?: KernelCache | null }
+  | undefined;
 
-/**
- * The cache of this process: the user's folder; where that is refused (with one warning) or cannot be written, a private one for
- * this process; null where nothing can be written at all.
- */
-export function kernelCache(): KernelCache | null {
+function openedCache(): NonNullable<typeof opened> {
   const wanted = wantedFolder();
-  if (cache === undefined || cache.wanted !== wanted) cache = { wanted, cache: openCache(wanted) };
-  return cache.cache;
+  if (opened === undefined || opened.wanted !== wanted) opened = { wanted, lasting: openCache(wanted) };
+  return opened;
+}
+
+/** The user's folder; null where that is refused (with one warning) or cannot be written. */
+export function lastingCache(): KernelCache | null {
+  return openedCache().lasting;
+}
+
+/** The cache of this process: the user's folder, or a private one for this process; null where nothing can be written at all. */
+export function kernelCache(): KernelCache | null {
+  const cache = openedCache();
+  return cache.lasting ?? (cache.own === undefined ? cache.own = privateFolder() : cache.own);
 }
 
 /** Makes a folder and those above it, for the user alone. Node's own recursive form never ends where the file system refuses with ENOENT. */
@@ -236,17 +256,17 @@ function makeFolder(folder: string): void {
 }
 
 function openCache(folder: string | null): KernelCache | null {
-  if (folder === null || !permission("read", folder) || !permission("write", folder)) return privateFolder();
+  if (folder === null || !permission("read", folder) || !permission("write", folder)) return null;
   try {
     makeFolder(folder);
     const reason = refusal(folder);
     if (reason !== null) {
       warnOnce(`the kernel cache ${folder} is not used: ${reason}; set TNP_CACHE_DIR to a folder of your own`);
-      return privateFolder();
+      return null;
     }
     return new KernelCache(folder, true);
   } catch (error) {
     debug("engines", `the kernel cache ${folder} cannot be made: ${error instanceof Error ? error.message : error}`);
-    return privateFolder();
+    return null;
   }
 }

@@ -46,18 +46,32 @@ export class CompileError extends Error {
   override name = "CompileError";
 }
 
-/** Where the compiler is, or why there is none to use. */
-export function findCompiler(): { readonly path: string } | { readonly reason: string } {
-  const wanted = env("TNP_CC");
+type Found = { readonly path: string } | { readonly reason: string };
+
+let last: { readonly wanted: string | undefined; readonly path: string | undefined; readonly found: Found } | undefined;
+
+/** Where the compiler is, or why there is none to use; it is looked for once, and again where the environment has changed. */
+export function findCompiler(): Found {
+  const wanted = env("TNP_CC"), path = env("PATH");
+  if (last === undefined || last.wanted !== wanted || last.path !== path) {
+    last = { wanted, path, found: lookForCompiler(wanted, path ?? "/usr/local/bin:/usr/bin:/bin") };
+  }
+  return last.found;
+}
+
+/** Forgets where the compiler is, so that it is looked for again. */
+export function forgetCompiler(): void {
+  last = undefined;
+}
+
+function lookForCompiler(wanted: string | undefined, path: string): Found {
   if (wanted === "none" || wanted === "off") return { reason: `hidden by TNP_CC=${wanted}` };
   // Deno reads variables of its own before it runs a program, and would ask for them.
   if (!permission("env")) {
     return { reason: "may not read the environment, as running a compiler needs: run with --allow-env" };
   }
   const names = wanted === undefined ? ["cc", "gcc", "clang"] : [wanted];
-  const folders = (env("PATH") ?? "/usr/local/bin:/usr/bin:/bin").split(delimiter).filter(
-    isAbsolute,
-  );
+  const folders = path.split(delimiter).filter(isAbsolute);
   const suffix = platform === "win32" ? ".exe" : "";
   let forbidden = false;
   for (const name of names) {

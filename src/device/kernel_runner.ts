@@ -23,6 +23,9 @@ import { WasmChoice } from "./wasm_choice.ts";
 /** Launches estimated below this many nanoseconds stay in JavaScript: the call would cost as much. */
 const SMALL = runtime.name === "node" ? 1500 : 400;
 
+/** From so many points on JavaScript takes long enough, whatever the kernel, for the code on disk to be looked for. */
+const MANY = 1 << 20;
+
 type JsFunction = (mem: TypedArray[], n: ArrayLike<number>, s: readonly (number | bigint)[]) => void;
 
 /** What stays of an argument block from launch to launch: sizes and strides. Plans hand in the same lists each time. */
@@ -88,7 +91,8 @@ export class KernelRunner {
   readonly #outputs: readonly ArraySlot[];
   /** Whether each scalar is floating. */
   readonly #floating: readonly boolean[];
-  readonly #cost: number;
+  /** Nanoseconds of a point in JavaScript, worked out when they decide something. */
+  #cost: number | undefined;
   /** The sizes of the launch before and what JavaScript takes for them, in nanoseconds. */
   #sizes: readonly number[] | null = null;
   #ns = 0;
@@ -98,7 +102,7 @@ export class KernelRunner {
   readonly #shapes: Shapes = new Shapes();
   readonly #memory: TypedArray[];
   readonly #code: NativeCode;
-  readonly #wasm: WasmChoice;
+  #wasm: WasmChoice | null = null;
   #block: Block | null = null;
 
   constructor(kernel: Kernel) {
@@ -111,9 +115,7 @@ export class KernelRunner {
     this.#operands = kernel.operands.map((o, i) => slot(o, layout.operands[i]!));
     this.#outputs = kernel.outputs.map((o, i) => slot(o, layout.outputs[i]!));
     this.#floating = kernel.scalars.map((dtype) => dtypes[dtype].kind === "f");
-    this.#cost = cost(kernel);
     this.#code = new NativeCode("a kernel", kernelSource(kernel));
-    this.#wasm = new WasmChoice(kernel, this.#cost);
     this.#n = new Array<number>(layout.length).fill(0);
     const stored = kernel.operands.filter((o) => !o.virtual).length + kernel.outputs.length;
     this.#memory = new Array<TypedArray>(stored).fill(nothing);
@@ -126,17 +128,27 @@ export class KernelRunner {
       let points = 1;
       for (let i = 0; i < sizes.length; i++) points *= sizes[i]!;
       this.#sizes = sizes;
-      this.#ns = points * this.#cost;
+      this.#ns = points * (points >= MANY && this.#code.onDisk() ? 1 : this.#costOf());
     }
-    if (this.tryNative(launch, this.#ns * this.#wasm.share)) return;
+    if (this.tryNative(launch, this.#ns * this.#share)) return;
     if (recording() !== null) settle();
+    this.#wasm ??= new WasmChoice(this.#kernel, this.#costOf());
     if (this.#wasm.run(launch, this.#ns, this.#runJs)) return;
     this.#runJs(launch);
   }
 
+  #costOf(): number {
+    return this.#cost ??= cost(this.#kernel);
+  }
+
+  /** The part of JavaScript's time that launches take. */
+  get #share(): number {
+    return this.#wasm === null ? 1 : this.#wasm.share;
+  }
+
   /** Whether compiled code would run a launch that a reader awaits: undefined while that is being made beside the program. */
   native({ sizes }: Launch, urgent = false): boolean | undefined {
-    const { engine } = cpuConfig(), ns = sizes.reduce((a, b) => a * b, this.#cost * this.#wasm.share);
+    const { engine } = cpuConfig(), ns = sizes.reduce((a, b) => a * b, this.#costOf() * this.#share);
     if (engine === "js" || engine === "wasm" || (engine !== "c" && ns < SMALL)) return false;
     const run = this.#code.getSoon(ns, urgent);
     return run === undefined ? undefined : run !== null;

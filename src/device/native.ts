@@ -14,7 +14,7 @@ import { compileJs } from "../../kernels/js.ts";
 import { blockLayout, type Kernel } from "../../kernels/kernel.ts";
 import { debug, warnOnce } from "../base/debug.ts";
 import { digest } from "../base/digest.ts";
-import { type KernelCache, kernelCache } from "./cache.ts";
+import { type KernelCache, kernelCache, lastingCache } from "./cache.ts";
 import {
   Background,
   build,
@@ -24,11 +24,13 @@ import {
   type Compiler,
   type Compiling,
   findCompiler,
+  forgetCompiler,
   probeCompiler,
   recallCompiler,
 } from "./compiler.ts";
 import { makeKernel } from "./epilogue.ts";
-import { type NativeFunction, packedKernel } from "./pack.ts";
+import { hasPack, type NativeFunction, packedKernel } from "./pack.ts";
+import { recallText, rememberText, type Source } from "./texts.ts";
 
 export type { NativeFunction } from "./pack.ts";
 
@@ -58,6 +60,7 @@ export function waitedFor(ms: number): void {
 /** Forgets compiler and cache, so that they are looked for again; loaded kernels stay. */
 export function forgetToolchain(): void {
   toolchainState = undefined;
+  forgetCompiler();
   finding?.cancel();
   finding = null;
 }
@@ -141,47 +144,55 @@ function keptLibrary<S extends Symbols>(key: string, table: S, cache: KernelCach
   }
 }
 
+/** The name of compiled code in the cache, from the digest of its text. */
+function keyOf(text: string, compiler: Compiler): string {
+  return digest(text, compiler.identity);
+}
+
 /** The library of a source, from the cache or compiled. @throws CompileError */
 function* libraryOf<S extends Symbols>(
-  source: string,
+  source: Source,
   table: S,
   compiler: Compiler,
   cache: KernelCache,
 ): Compiling<Library<S>> {
-  const key = digest(source, compiler.identity);
+  const written = source.text(), text = digest(written), key = keyOf(text, compiler);
   const kept = keptLibrary(key, table, cache);
   if (kept !== null) return kept;
-  const text = cache.temporary("c"), output = cache.temporary("so");
+  const file = cache.temporary("c"), output = cache.temporary("so");
   const start = performance.now();
   try {
-    system.fs.writeFileSync(text, source, { mode: 0o600 });
-    yield* build(compiler.path, compiler.flags, text, output, compiler.libraries);
+    system.fs.writeFileSync(file, written, { mode: 0o600 });
+    yield* build(compiler.path, compiler.flags, file, output, compiler.libraries);
     const ns = (performance.now() - start) * 1e6;
     expected = measured ? expected + (ns - expected) / 4 : ns;
     measured = true;
-    return openFile(cache.store(key, output, text), table);
+    const path = cache.store(key, output, file);
+    rememberText(source, cache, text);
+    return openFile(path, table);
   } finally {
-    system.fs.rmSync(text, { force: true });
+    system.fs.rmSync(file, { force: true });
     system.fs.rmSync(output, { force: true });
   }
 }
 
-/** Writes a source. */
-export type SourceOf = () => string;
-
 /** The source of a kernel. */
-export function kernelSource(kernel: Kernel): SourceOf {
-  return () => renderC(kernel);
+export function kernelSource(kernel: Kernel): Source {
+  return { key: kernel.key, text: () => renderC(kernel) };
 }
 
 /** Code that needs no compiling: from the cache, or from the pack. */
-function readyCode(text: string, tools: Toolchain | null): NativeFunction | null {
-  const kept = tools?.ok ? keptLibrary(digest(text, tools.compiler.identity), symbols, tools.cache) : null;
+function readyCode(source: Source, tools: Toolchain | null): NativeFunction | null {
+  if (tools?.ok !== true && !hasPack()) return null;
+  const cache = tools?.ok ? tools.cache : lastingCache();
+  const recalled = recallText(source, cache), text = recalled ?? digest(source.text());
+  const kept = tools?.ok ? keptLibrary(keyOf(text, tools.compiler), symbols, tools.cache) : null;
+  const packed = kept === null ? packedKernel(text) : null;
+  if (kept === null && packed === null) return null;
+  if (recalled === null) rememberText(source, cache, text);
   if (kept !== null) return keep(kept);
-  const packed = packedKernel(digest(text));
-  if (packed === null) return null;
-  places.set(packed.run, packed);
-  return packed.run;
+  places.set(packed!.run, packed!);
+  return packed!.run;
 }
 
 /**
@@ -191,21 +202,20 @@ function readyCode(text: string, tools: Toolchain | null): NativeFunction | null
  * @param name what it is, for the warning
  * @returns null where it is not there, or cannot be made (with one warning)
  */
-export function nativeSource(source: SourceOf, compile: boolean, name: string): NativeFunction | null {
+export function nativeSource(source: Source, compile: boolean, name: string): NativeFunction | null {
   return warned(name, () => {
-    const text = source(), known = knownToolchain();
-    const there = readyCode(text, known);
+    const there = readyCode(source, knownToolchain());
     if (there !== null || !compile) return there;
     const tools = toolchain();
     if (!tools.ok) return null;
-    const library = compileNow(libraryOf(text, symbols, tools.compiler, tools.cache));
+    const library = compileNow(libraryOf(source, symbols, tools.compiler, tools.cache));
     return keep(library);
   });
 }
 
 /** A library of a source, compiled (where it is not on disk) while the event loop goes on; null where it cannot be (with one warning). */
 export async function librarySoon<S extends Symbols>(
-  source: SourceOf,
+  source: Source,
   table: S,
   name: string,
 ): Promise<Library<S> | null> {
@@ -213,7 +223,7 @@ export async function librarySoon<S extends Symbols>(
   if (!tools.ok) return null;
   const { compiler, cache } = tools;
   try {
-    return await compileBeside(libraryOf(source(), table, compiler, cache));
+    return await compileBeside(libraryOf(source, table, compiler, cache));
   } catch (error) {
     warnFailure(name, error);
     return null;
@@ -221,10 +231,10 @@ export async function librarySoon<S extends Symbols>(
 }
 
 /** Like `nativeSource` that compiles, while the event loop goes on. */
-export async function nativeSourceSoon(source: SourceOf, name: string): Promise<NativeFunction | null> {
-  const text = source(), there = warned(name, () => readyCode(text, knownToolchain()));
+export async function nativeSourceSoon(source: Source, name: string): Promise<NativeFunction | null> {
+  const there = warned(name, () => readyCode(source, knownToolchain()));
   if (there !== null) return there;
-  const library = await librarySoon(() => text, symbols, name);
+  const library = await librarySoon(source, symbols, name);
   return library === null ? null : keep(library);
 }
 
@@ -247,7 +257,7 @@ const running = new Set<{ readonly over: boolean }>();
  * @param ms how long to wait for the compiler to be found and tested
  * @returns null where there is no compiler; undefined where it is not found yet, or has enough to do for nobody to wait
  */
-export function makeSource(source: SourceOf, name: string, ms: number): Making | null | undefined {
+export function makeSource(source: Source, name: string, ms: number): Making | null | undefined {
   const tools = toolchainWithin(ms);
   if (tools?.ok === false) return null;
   // Those of kernels that nobody uses any more are over at some time, too.
@@ -256,7 +266,7 @@ export function makeSource(source: SourceOf, name: string, ms: number): Making |
   const { compiler, cache } = tools;
   const work = warned(
     name,
-    () => new Background(libraryOf(source(), symbols, compiler, cache), (extension) => cache.temporary(extension)),
+    () => new Background(libraryOf(source, symbols, compiler, cache), (extension) => cache.temporary(extension)),
   );
   if (work === null) return null;
   running.add(work);
@@ -366,7 +376,7 @@ function* selfTest(compiler: Compiler, cache: KernelCache): Compiling<string | n
   });
   new Float64Array(block.buffer)[layout.scalars] = 3.25;
   compileJs(kernel)([...expectedMemory], numbers, [3.25]);
-  using library = yield* libraryOf(renderC(kernel), symbols, compiler, cache);
+  using library = yield* libraryOf(kernelSource(kernel), symbols, compiler, cache);
   library.symbols.tnp_kernel(native(addressOf(block)));
   const same = [2, 3].every((k) => gotMemory[k]!.every((v, at) => Object.is(v, expectedMemory[k]![at])));
   if (!same) return `${compiler.path} (${compiler.version}) makes code that gives wrong numbers; set TNP_CC to another`;

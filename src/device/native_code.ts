@@ -13,9 +13,9 @@ import {
   type NativeFunction,
   nativeSource,
   nativeSourceSoon,
-  type SourceOf,
   waitedFor,
 } from "./native.ts";
+import type { Source } from "./texts.ts";
 
 /** From this much JavaScript time on it pays to look for the code on disk, in nanoseconds. */
 const LOOK = 1e6;
@@ -30,7 +30,7 @@ const BLOCKING = 15e6;
 /** One source that is compiled when that pays. */
 export class NativeCode {
   readonly #name: string;
-  readonly #source: SourceOf;
+  readonly #source: Source;
   #function: NativeFunction | null = null;
   #making: Making | null | undefined;
   /** Nanoseconds that JavaScript took so far, estimated. */
@@ -43,7 +43,7 @@ export class NativeCode {
   #failure: unknown = null;
 
   /** @param name what it is, for warnings */
-  constructor(name: string, source: SourceOf) {
+  constructor(name: string, source: Source) {
     this.#name = name;
     this.#source = source;
   }
@@ -79,6 +79,14 @@ export class NativeCode {
       this.#refused = this.#function === null;
     }).catch((error: unknown) => this.#failure = error).finally(() => this.#coming = false);
     return undefined;
+  }
+
+  /** Whether the code is there or on disk. */
+  onDisk(): boolean {
+    const { engine } = cpuConfig();
+    if (engine === "js" || engine === "wasm") return false;
+    if (this.#function === null && !this.#looked && !this.#refused) this.#look();
+    return this.#function !== null;
   }
 
   /** Looks for the code on disk, once. */

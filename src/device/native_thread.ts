@@ -134,7 +134,7 @@ export function nativeThread(): NativeThread | null | undefined {
   if (inWorker() || platform !== "linux") return thread = null;
   if (!coming) {
     coming = true;
-    librarySoon(() => cQueue, symbols, "the queue of native calls").then((library) => {
+    librarySoon({ key: null, text: () => cQueue }, symbols, "the queue of native calls").then((library) => {
       thread = library === null ? null : new NativeThread(library);
     }).catch((error: unknown) => {
       debug("engines", () => `no thread for native calls: ${error instanceof Error ? error.message : error}`);

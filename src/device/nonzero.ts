@@ -40,7 +40,7 @@ export interface Positions {
 export function findNonzero(device: Device, mask: HostBuffer, byteOffset: number, shape: readonly number[]): Positions {
   const n = sizeOf(shape), rank = shape.length;
   const allocate = (count: number) => device.allocate(8 * rank * count) as HostBuffer;
-  const run = n <= FEW ? null : (code ??= new NativeCode("nonzero", () => cNonzero)).get(n * COST);
+  const run = n <= FEW ? null : (code ??= new NativeCode("nonzero", { key: null, text: () => cNonzero })).get(n * COST);
   if (run === null) {
     const bytes = mask.bytes(byteOffset, n), count = countTrue(bytes), buffer = allocate(count);
     const out = buffer.bytes();

@@ -6,7 +6,7 @@
  */
 import { LibraryError } from "../../ffi/errors.ts";
 import { available, openFile } from "../../ffi/open.ts";
-import { isAbsolute, join } from "../../ffi/paths.ts";
+import { fromFileUrl, isAbsolute, join } from "../../ffi/paths.ts";
 import { architecture, env, files, permission, platform, processorFlags, readText } from "../../ffi/runtime.ts";
 import { system } from "../../ffi/system.ts";
 import type { Address, Library } from "../../ffi/types.ts";
@@ -67,13 +67,13 @@ export function packSymbol(key: string): string {
 export function packFolder(): string | null {
   const own = env("TNP_KERNELS");
   if (own === "none") return null;
-  if (own !== undefined) return isAbsolute(own) || permission("read") ? system.path.resolve(own) : null;
+  if (own !== undefined) return isAbsolute(own) ? own : permission("read") ? system.path.resolve(own) : null;
   // The package's JavaScript is one file, dist/mod.js.
   const url = new URL(
     import.meta.url.endsWith("/dist/mod.js") ? "../kernels/pack" : "../../kernels/pack",
     import.meta.url,
   );
-  return url.protocol === "file:" ? system.url.fileURLToPath(url) : null;
+  return url.protocol === "file:" ? fromFileUrl(url.href) : null;
 }
 
 type PackSymbols = Readonly<Record<string, { readonly parameters: readonly ["address"]; readonly result: "void" }>>;
@@ -135,11 +135,20 @@ function openPack(folder: string): Pack | null {
 
 let opened: { readonly folder: string | null; readonly pack: Pack | null } | undefined;
 
-/** The compiled code of a source's digest in the pack; null where it is not there. */
-export function packedKernel(key: string): PackedKernel | null {
+function pack(): Pack | null {
   const folder = packFolder();
   if (opened === undefined || opened.folder !== folder) {
     opened = { folder, pack: folder === null ? null : openPack(folder) };
   }
-  return opened.pack?.kernel(key) ?? null;
+  return opened.pack;
+}
+
+/** Whether there is a pack. */
+export function hasPack(): boolean {
+  return pack() !== null;
+}
+
+/** The compiled code of a source's digest in the pack; null where it is not there. */
+export function packedKernel(key: string): PackedKernel | null {
+  return pack()?.kernel(key) ?? null;
 }

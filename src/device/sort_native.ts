@@ -28,9 +28,9 @@ const SHARE = 16384;
 
 const routines = new Map<string, NativeCode>();
 
-function routine(name: string, source: () => string): NativeCode {
+function routine(name: string, text: () => string): NativeCode {
   let found = routines.get(name);
-  if (found === undefined) routines.set(name, found = new NativeCode(name, source));
+  if (found === undefined) routines.set(name, found = new NativeCode(name, { key: name, text }));
   return found;
 }
 

@@ -5,6 +5,7 @@
 import { LibraryError, NativeError } from "../../ffi/errors.ts";
 import { platform } from "../../ffi/runtime.ts";
 import { describe } from "../base/describe.ts";
+import { version } from "../base/version.ts";
 import { onednn, openblas } from "../device/libraries.ts";
 import { toolchain } from "../device/native.ts";
 import { wasmAvailable } from "../device/wasm.ts";
@@ -60,9 +61,6 @@ export interface BuildInfo {
   /** What compiles kernels for GPUs; looked for where there is a driver. */
   readonly nvrtc: EngineInfo;
 }
-
-/** The version of the package. */
-const version = "0.1.0";
 
 function listed(name: string, type: unknown): DeviceInfo[] {
   if (type !== undefined && type !== null && typeof type !== "string") {
