@@ -667,9 +667,10 @@ test("a process that used OpenMP and LAPACK on threads ends cleanly", () => {
     import { OneDNN } from "FFI/onednn.ts";
     import { OpenBLAS } from "FFI/openblas.ts";
     const n = 300, data = new Float64Array(new ArrayBuffer(8 * n * n)), x = new Float64Array(new ArrayBuffer(8 * n));
+    const pivots = new Int32Array(new ArrayBuffer(4 * n));
     for (let i = 0; i < n * n; i++) data[i] = Math.sin(i) + (i % (n + 1) === 0 ? n : 0);
     const at = (view) => native(addressOf(view));
-    try { new OpenBLAS().lapack.gesv("d", n, 1, at(data), n, at(new Int32Array(new ArrayBuffer(4 * n))), at(x), n); }
+    try { new OpenBLAS().lapack.gesv("d", n, 1, at(data), n, at(pivots), at(x), n); }
     catch (error) { if (error.name !== "LibraryError") throw error; }
     try {
       const dnnl = new OneDNN(), m = { shape: [n * n], strides: [1], type: "f32" };

@@ -250,6 +250,54 @@ test("matmul takes views, broadcasts batches and fuses epilogues", () => {
   assert.deepEqual(numbers(op.add(op.matmul(array([], [2, 0]), array([], [0, 2])), num(a, 3)).hold()), [3, 3, 3, 3]);
 });
 
+test("products with a vector are sums where a library takes longer", () => {
+  const dot = (x: Node, y: Node) => op.maximum(op.add(op.matmul(x, y), num(x, 1)), num(x, 0));
+  const of = (x: number[], y: number[], dtype: DType = "float32") => launches(dot(blank(x, dtype), blank(y, dtype)));
+  assert.deepEqual(of([1, 10], [10, 1]), ["reduce"]);
+  assert.deepEqual(of([500, 300], [300, 1]), ["reduce"]);
+  assert.deepEqual(of([1, 300], [300, 500]), ["reduce"]);
+  assert.deepEqual(of([3, 2], [2, 1], "int64"), ["reduce"]);
+  assert.deepEqual(of([3, 2], [2, 1], "float16"), ["reduce"]);
+  assert.deepEqual(of([30, 20], [20, 1]), ["matmul"]);
+  assert.deepEqual(of([5000, 50], [50, 1]), ["matmul"]);
+  assert.deepEqual(of([500, 300], [300, 2]), ["matmul"]);
+  // What goes in is fused too.
+  assert.deepEqual(launches(op.matmul(op.exp(blank([500, 300])), square(blank([300, 1])))), ["reduce"]);
+});
+
+test("products with a vector are what products with a matrix are", () => {
+  const value = (i: number) => (i * 7 + 3) % 11 - 5;
+  for (
+    const dtype of ["float32", "float64", "float16", "bfloat16", "int64", "uint8", "complex64", "complex128"] as const
+  ) {
+    const make = (...shape: number[]) => {
+      const n = shape.reduce((a, b) => a * b, 1), x = array(range(n).map(value), shape, "float64");
+      return op.cast(op.cast(x, dtype === "uint8" ? "int64" : dtype), dtype).hold();
+    };
+    const turn = (x: Node) =>
+      op.transpose(x, x.shape.map((_, d, { length }) => d < length - 2 ? d : 2 * length - 3 - d));
+    for (
+      const [x, y] of [
+        [make(1, 40), make(40, 1)],
+        [make(600, 300), make(300, 1)],
+        [turn(make(300, 600)), make(300, 1)],
+        [make(1, 300), make(300, 600)],
+        [make(2, 1, 3, 40), make(5, 40, 1)],
+        [turn(make(2, 40, 1)), make(2, 40, 600)],
+      ] as const
+    ) {
+      const tall = x.shape.at(-2) === 1, pad = (z: Node) => op.concatenate([z, z], z.shape.length - (tall ? 2 : 1));
+      const got = op.matmul(x, y).hold();
+      // Two columns, or rows, where there was one: no sum then.
+      const both = tall ? op.matmul(pad(x), y) : op.matmul(x, pad(y)), axis = both.shape.length - (tall ? 2 : 1);
+      const zeros = both.shape.map(() => 0), ones = both.shape.map(() => 1);
+      const want = op.slice(both, zeros, both.shape.with(axis, 1), ones).hold();
+      const flat = (z: Node) => numbers(op.cast(z.dtype.startsWith("complex") ? op.real(z) : z, "float64").hold());
+      near(flat(got), flat(want), dtype === "bfloat16" ? 1e-2 : dtype === "float16" ? 2e-3 : 1e-5);
+    }
+  }
+});
+
 test("an epilogue of a matmul may branch and meet again", () => {
   const relu = (h: Node) => op.where(op.less(num(h, 0), h), h, num(h, 0));
   const both = (h: Node) => op.neg(op.reshape(op.add(op.mul(op.tanh(h), op.neg(h)), op.abs(h)), [2, 1, 2]));

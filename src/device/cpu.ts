@@ -49,7 +49,7 @@ export class CpuDevice implements Device {
 
   get traits(): Traits {
     // WebAssembly has no vectors of values that lie apart.
-    return this.#traits ??= { shortRow: embedded() ? 0 : SHORT_ROW, recompute: RECOMPUTE };
+    return this.#traits ??= { shortRow: embedded() ? 0 : SHORT_ROW, recompute: RECOMPUTE, dots: true };
   }
 
   allocate(byteLength: number): HostBuffer {

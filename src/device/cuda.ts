@@ -56,7 +56,7 @@ let current: CudaDevice | null = null;
 export class CudaDevice implements RoutineHost, RecorderHost {
   readonly name: string;
   readonly type = "GPU";
-  readonly traits: Traits = { shortRow: 0, recompute: 16 };
+  readonly traits: Traits = { shortRow: 0, recompute: 16, dots: false };
   /** What the driver calls it, e.g. "NVIDIA H100 80GB HBM3". */
   readonly model: string;
   /** Bytes of memory in all. */

@@ -91,6 +91,8 @@ export interface Traits {
   readonly shortRow: number;
   /** Work per element, in plain operations, up to which a large array is computed in two kernels rather than stored. */
   readonly recompute: number;
+  /** Whether products with a vector are better sums than a library's. */
+  readonly dots: boolean;
 }
 
 /** A device. */

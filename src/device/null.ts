@@ -42,7 +42,7 @@ class NullBuffer implements Buffer {
 export class NullDevice implements Device {
   readonly name = "NULL:0";
   readonly type = "NULL";
-  readonly traits: Traits = { shortRow: 32, recompute: 16 };
+  readonly traits: Traits = { shortRow: 32, recompute: 16, dots: true };
   /** Every launch and routine call since `reset`, in order. */
   launches: NullLaunch[] = [];
   /** Bytes allocated since `reset`, in all. */

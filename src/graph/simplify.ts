@@ -1,11 +1,14 @@
 /**
  * From the nodes of a walk to the graph that is lowered: equal subexpressions become one node, moves that change nothing go away,
- * and what no root needs is not there. The result holds no arrays and no numbers, only slots for them, so it can be kept.
+ * products with a vector become sums where that pays, and what no root needs is not there. The result holds no arrays and no numbers, only slots for them, so it can be kept.
  * @module
  */
 import type { DType } from "../base/dtype.ts";
 import { contiguousStrides, sameShape, sizeOf } from "../base/shape.ts";
 import type { Aval, Lowering, Primitive, View } from "../core/primitive.ts";
+import { type PrimitiveName, type PrimitiveParams, prims } from "../core/registry.ts";
+import type { Traits } from "../device/device.ts";
+import { asSum, isDot } from "./dot.ts";
 import { flags, paramsKey, type Walk } from "./topo.ts";
 
 /** What a node is to the fuser: a finished array, or the way its primitive is lowered. */
@@ -46,10 +49,11 @@ export interface Graph {
 /**
  * Makes the graph of a walk.
  *
+ * @param traits the device's
  * @param given how the first leaves (a traced graph's placeholders) lie; null for one that is a plain number: these follow the
  *   walk's own plain numbers
  */
-export function simplify(walk: Walk, given: readonly (View | null)[] = []): Graph {
+export function simplify(walk: Walk, traits: Traits, given: readonly (View | null)[] = []): Graph {
   const nodes: GNode[] = [];
   const standIn: GNode[] = [];
   const seen = new Map<string, GNode>();
@@ -87,32 +91,39 @@ export function simplify(walk: Walk, given: readonly (View | null)[] = []): Grap
     return node;
   };
 
+  /** The node of a primitive: one that is there already, or a new one. */
+  const node = (prim: Primitive, params: unknown, aval: Aval, ins: readonly GNode[]): GNode => {
+    const { lower } = prim;
+    if (lower.as === "view" && isIdentity(lower, ins[0]!, aval, params)) return ins[0]!;
+    const key = `${prim.id} ${ins.map((x) => x.id).join(",")} ${paramsKey(params)}`;
+    let g = seen.get(key);
+    if (g === undefined) {
+      g = lower.as === "routine" && lower.name === "matmul" && traits.dots && isDot(aval, ins[0]!.shape.at(-1)!)
+        ? asSum(named, aval, ins[0]!, ins[1]!)
+        : make(lower.as, prim, params, aval, ins, -1, null);
+      seen.set(key, g);
+    }
+    return g;
+  };
+  const named = <N extends PrimitiveName>(name: N, ins: readonly GNode[], params: PrimitiveParams[N]): GNode => {
+    const prim = prims[name] as Primitive<PrimitiveParams[N]>;
+    return node(prim as Primitive, params, prim.infer(ins, params), ins);
+  };
+
   for (let at = 0; at < walk.count; at++) {
-    const node = walk.nodes[at]!;
-    let g: GNode | undefined;
-    if (walk.leaves[leaf] === node) {
-      const { shape, strides } = node;
+    const from = walk.nodes[at]!;
+    let g: GNode;
+    if (walk.leaves[leaf] === from) {
+      const { shape, strides } = from;
       const view = leaf < given.length ? given[leaf]! : { shape, strides, offset: 0 };
       g = view === null
-        ? make("scalar", node.prim, null, node, [], extra++, null)
-        : make("leaf", null, null, node, [], leaf, view);
+        ? make("scalar", from.prim, null, from, [], extra++, null)
+        : make("leaf", null, null, from, [], leaf, view);
       leaf++;
     } else {
-      const prim = node.prim!;
-      const { lower } = prim;
-      if (lower.as === "scalar") g = make("scalar", prim, null, node, [], scalar++, null);
-      else {
-        const ins = node.inputs.map((x) => standIn[x.mark]!);
-        if (lower.as === "view" && isIdentity(lower, ins[0]!, node)) g = ins[0]!;
-        else {
-          const key = `${prim.id} ${ins.map((x) => x.id).join(",")} ${paramsKey(node.params)}`;
-          g = seen.get(key);
-          if (g === undefined) {
-            g = make(lower.as, prim, node.params, node, ins, -1, null);
-            seen.set(key, g);
-          }
-        }
-      }
+      const prim = from.prim!;
+      if (prim.lower.as === "scalar") g = make("scalar", prim, null, from, [], scalar++, null);
+      else g = node(prim, from.params, from, from.inputs.map((x) => standIn[x.mark]!));
       const f = walk.flags[at]!;
       if (f & flags.root) g.root = true;
       if (f & flags.held) g.held = true;
@@ -125,10 +136,10 @@ export function simplify(walk: Walk, given: readonly (View | null)[] = []): Grap
 }
 
 /** Whether a move gives every element its own place again. */
-function isIdentity(lower: Lowering<unknown> & { as: "view" }, input: GNode, out: Aval & { params: unknown }): boolean {
+function isIdentity(lower: Lowering<unknown> & { as: "view" }, input: GNode, out: Aval, params: unknown): boolean {
   if (!sameShape(input.shape, out.shape)) return false;
   const strides = contiguousStrides(input.shape);
-  const view = lower.view({ shape: input.shape, strides, offset: 0 }, out.params);
+  const view = lower.view({ shape: input.shape, strides, offset: 0 }, params);
   return view !== null && view.offset === 0 && strides.every((s, i) => s === view.strides[i] || input.shape[i]! === 1);
 }
 

@@ -131,7 +131,7 @@ function planOf(device: Device, copy: boolean): Plan {
 
 /** A new plan of the walk. */
 function planned(device: Device, copy: boolean): Plan {
-  const plan = makePlan(simplify(walk), device, walk.leafCount, copy);
+  const plan = makePlan(simplify(walk, device.traits), device, walk.leafCount, copy);
   left = 0;
   planCache(device).set(walk, plan);
   return plan;
@@ -367,8 +367,7 @@ class Compiled implements CompiledGraph {
     const views = inputs.map(({ storage, shape, strides }) => storage === null ? null : { shape, strides, offset: 0 });
     // Nothing inside a trace can be asked for from outside.
     for (let i = 0; i < own.count; i++) own.flags[i]! &= flags.root;
-    const graph = simplify(own, views);
-    const device = this.#device!;
+    const device = this.#device!, graph = simplify(own, device.traits, views);
     const plan = makePlan(graph, device, own.leafCount);
     plan.record();
     const variant = {

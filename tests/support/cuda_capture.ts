@@ -29,7 +29,7 @@ export interface Captured {
 class CaptureDevice implements RoutineHost {
   readonly name = "GPU:0";
   readonly type = "GPU";
-  readonly traits: Traits = { shortRow: 0, recompute: 16 };
+  readonly traits: Traits = { shortRow: 0, recompute: 16, dots: false };
   readonly generation = 0;
   readonly maxBlocks = 4096;
   readonly cublas = null;
