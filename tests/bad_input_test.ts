@@ -87,6 +87,26 @@ describe("junk", () => {
   });
 });
 
+describe("junk to objects and options", () => {
+  test("in a variable's constructor and methods is an error with their name", () => {
+    const make = (...args: unknown[]) => new (tnp.Variable as unknown as new (...args: unknown[]) => unknown)(...args);
+    const wrong = sweep("Variable", ["Variable"], make, [tnp.ones(2)], 2);
+    const v = new tnp.Variable([1, 2], { dtype: "float64" });
+    for (const name of ["assign", "assign_add", "assign_sub"] as const) {
+      const call = (...args: unknown[]) => (v[name] as (...args: unknown[]) => unknown).apply(v, args);
+      wrong.push(...sweep(`v.${name}`, [name], call, [], 1));
+    }
+    assert.deepEqual(wrong, []);
+  });
+
+  test("as options of function is an error", () => {
+    const make = tnp.function as (fn: unknown, options: unknown) => unknown;
+    for (const options of [null, 3, "x", [], { static_argnum: 0 }, { static_argnums: "0" }, { input_signature: 3 }]) {
+      assert.throws(() => make((x: unknown) => x, options), /^TypeError: function: /);
+    }
+  });
+});
+
 describe("bad input", () => {
   const x = tnp.ones([2, 3]);
   const cases: readonly (readonly [string, () => unknown, { name: string; message: RegExp }])[] = [

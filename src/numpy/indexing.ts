@@ -429,5 +429,5 @@ export function withValues(x: NDArray, index: readonly Index[], value: ArrayLike
   if (!Array.isArray(index)) {
     throw new TypeError(`with: got index ${describe(index)}, expected the list that at would take`);
   }
-  return wrap(withNode(nodeOf(x), index, value, checkChoice("with", "mode", mode, modes)));
+  return wrap(withNode(nodeOf(x), Array.from(index), value, checkChoice("with", "mode", mode, modes)));
 }
