@@ -99,6 +99,22 @@ describe("junk to objects and options", () => {
     assert.deepEqual(wrong, []);
   });
 
+  test("as options of gradients is an error with the function's name", () => {
+    const square = (x: NDArray) => x.mul(x).sum();
+    const junk = [Symbol("s"), "x", { argnum: 0 }, [Symbol("s")], -1, { argnums: "x" }] as never[];
+    for (const name of ["grad", "value_and_grad", "jacobian", "hessian"] as const) {
+      for (const argnums of junk) assert.throws(() => tnp[name](square, argnums), new RegExp(`^TypeError: ${name}: `));
+    }
+    assert.throws(() => tnp.hessian((x: NDArray) => x.mul(x))(tnp.ones(2)), /^ShapeError: hessian: /);
+    assert.throws(() => tnp.vjp(square, tnp.ones(2))[1](tnp.ones(3)), /^ShapeError: vjp: /);
+    const x = tnp.ones(2);
+    using tape = new tnp.GradientTape();
+    tape.watch(x);
+    const y = square(x);
+    assert.throws(() => tape.gradient(y, x, { unconnected: "zero" } as object), /^TypeError: gradient: .*"unconnected"/);
+    assert.throws(() => tape.jacobian(y, x, { chunk: 1 } as object), /^TypeError: jacobian: .*"chunk"/);
+  });
+
   test("as options of function is an error", () => {
     const make = tnp.function as (fn: unknown, options: unknown) => unknown;
     for (const options of [null, 3, "x", [], { static_argnum: 0 }, { static_argnums: "0" }, { input_signature: 3 }]) {
