@@ -101,9 +101,10 @@ describe("junk to objects and options", () => {
 
   test("as options of gradients is an error with the function's name", () => {
     const square = (x: NDArray) => x.mul(x).sum();
-    const junk = [Symbol("s"), "x", { argnum: 0 }, [Symbol("s")], -1, { argnums: "x" }] as never[];
+    const junk = [Symbol("s"), "x", { argnum: 0 }, [Symbol("s")], -1, { argnums: "x" }];
     for (const name of ["grad", "value_and_grad", "jacobian", "hessian"] as const) {
-      for (const argnums of junk) assert.throws(() => tnp[name](square, argnums), new RegExp(`^TypeError: ${name}: `));
+      const make = tnp[name] as (fn: unknown, argnums: unknown) => unknown;
+      for (const argnums of junk) assert.throws(() => make(square, argnums), new RegExp(`^TypeError: ${name}: `));
     }
     assert.throws(() => tnp.hessian((x: NDArray) => x.mul(x))(tnp.ones(2)), /^ShapeError: hessian: /);
     assert.throws(() => tnp.vjp(square, tnp.ones(2))[1](tnp.ones(3)), /^ShapeError: vjp: /);
@@ -111,7 +112,7 @@ describe("junk to objects and options", () => {
     using tape = new tnp.GradientTape();
     tape.watch(x);
     const y = square(x);
-    assert.throws(() => tape.gradient(y, x, { unconnected: "zero" } as object), /^TypeError: gradient: .*"unconnected"/);
+    assert.throws(() => tape.gradient(y, x, { foo: "zero" } as object), /^TypeError: gradient: .*"foo"/);
     assert.throws(() => tape.jacobian(y, x, { chunk: 1 } as object), /^TypeError: jacobian: .*"chunk"/);
   });
 

@@ -154,7 +154,7 @@ function traced<A extends readonly unknown[], R>(
   const statics = new Set(
     checkInts("function", "static_argnums", static_argnums ?? []).map((n) => checkArgnum("function", n)),
   );
-  if (signature !== undefined) { for (const spec of checkList("function", "input_signature", signature)) checkSpec(spec); }
+  if (signature !== undefined) checkList("function", "input_signature", signature).forEach((spec) => checkSpec(spec));
   const cache = new TraceCache<Rest>(
     fn.name === "" ? "anonymous" : fn.name,
     sameRest,
