@@ -36,7 +36,7 @@ export function lowerForJs(kernel: Kernel): JsLowered {
   const lowered: Kernel = {
     ...kernel,
     body: m === null ? body.map((e) => l.exact(e)) : body.map((e, j) => lower(e, as[j]!)),
-    index: index.map((e) => l.number(e)),
+    index: index.map((e) => l.index(e)),
     epilogue: m === null ? null : last.map((e) => l.exact(e)),
     reduction: m === null ? null : {
       ...m,
@@ -91,6 +91,7 @@ class Lowering {
   readonly #b = new ExprBuilder();
   readonly #exact = new Map<Expr, Expr>();
   readonly #number = new Map<Expr, Expr>();
+  readonly #index = new Map<Expr, Expr>();
   readonly #as: readonly ScalarType[];
 
   constructor(as: readonly ScalarType[]) {
@@ -111,10 +112,20 @@ class Lowering {
     return this.#b.cast(this.exact(e), "float64");
   }
 
-  /** A 64-bit integer as a float64, exact below 2^53; a bool that is computed from such. */
+  /** A 64-bit integer as a float64, exact below 2^53; a bool as it is. */
   number(e: Expr): Expr {
-    let r = this.#number.get(e);
-    if (r === undefined) this.#number.set(e, r = this.#lowerNumber(e));
+    return this.#numeric(e, false);
+  }
+
+  /** Like `number`, also where what is compared along the way is taken for a position, hence below 2^53. */
+  index(e: Expr): Expr {
+    return this.#numeric(e, true);
+  }
+
+  #numeric(e: Expr, index: boolean): Expr {
+    const known = index ? this.#index : this.#number;
+    let r = known.get(e);
+    if (r === undefined) known.set(e, r = this.#lowerNumber(e, index));
     return r;
   }
 
@@ -124,7 +135,7 @@ class Lowering {
       const as = this.#as[Number(e.arg)] ?? e.dtype;
       return b.cast(b.make(e.op, as, [], e.arg), e.dtype);
     }
-    if (e.op === "gather") return b.make("gather", e.dtype, e.src.map((s) => this.number(s)), e.arg);
+    if (e.op === "gather") return b.make("gather", e.dtype, e.src.map((s) => this.index(s)), e.arg);
     if (comparisons.has(e.op) && is64(e.src[0]!.dtype) && e.src.every((s) => this.#isNumber(s))) {
       return b.make(e.op, "bool", e.src.map((s) => this.number(s)));
     }
@@ -142,12 +153,14 @@ class Lowering {
     return smallInteger(e);
   }
 
-  #lowerNumber(e: Expr): Expr {
+  #lowerNumber(e: Expr, index: boolean): Expr {
     const b = this.#b;
     const number = (op: Expr["op"], dtype: ScalarType = "float64", arg: Arg = null) =>
-      b.make(op, dtype, e.src.map((s) => this.number(s)), arg);
+      b.make(op, dtype, e.src.map((s) => this.#numeric(s, index)), arg);
     if (e.dtype === "bool") {
-      if (comparisons.has(e.op) && is64(e.src[0]!.dtype)) return number(e.op, "bool");
+      if (comparisons.has(e.op) && is64(e.src[0]!.dtype) && (index || e.src.every((s) => this.#isNumber(s)))) {
+        return number(e.op, "bool");
+      }
       if (e.op === "and" || e.op === "or" || e.op === "not" || e.op === "xor") return number(e.op, "bool");
       return this.exact(e);
     }
@@ -174,7 +187,7 @@ class Lowering {
         return number("where");
       case "floordiv":
       case "mod": {
-        const [x, y] = [this.number(e.src[0]!), this.number(e.src[1]!)];
+        const [x, y] = [this.#numeric(e.src[0]!, index), this.#numeric(e.src[1]!, index)];
         const zero = b.const("float64", 0);
         return b.where(b.binary("eq", y, zero), zero, b.binary(e.op, x, y));
       }

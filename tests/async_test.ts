@@ -114,6 +114,29 @@ describe("reading asynchronously", () => {
     assert.deepEqual(order.toSorted(), Object.keys(works).toSorted());
   });
 
+  test("keeps little work at once, and no more of it than one long call would be", async () => {
+    const queue = new WorkQueue(), n = 1 << 17, buffers = [0, 1].map(() => cpu.allocate(8 * n));
+    const [from, to] = buffers as [HostBuffer, HostBuffer], whole = { offset: 0, strides: [1], shape: [n] };
+    let done = 0;
+    const sort = () =>
+      queue.routine(
+        sortRoutine,
+        { inputs: [{ ...whole, buffer: from }], output: { ...whole, buffer: to }, operands: [], scalars: [] },
+        () => void done++,
+      );
+    for (let reader = 0; reader < 2; reader++) {
+      done = 0;
+      queue.defer(() => {
+        for (let i = 0; i < 10; i++) sort();
+      });
+      // One takes 8 ms in JavaScript.
+      assert.equal(done, 2);
+      await queue.finishAsync();
+      assert.equal(done, 10);
+    }
+    for (const buffer of buffers) buffer.release();
+  });
+
   test("tells an error to whoever reads what failed, and what was made of it", async () => {
     const queue = new WorkQueue(), n = 1 << 20, buffers = [0, 1, 2, 3].map(() => cpu.allocate(8 * n));
     const [from, failed, after, fine] = buffers as [HostBuffer, HostBuffer, HostBuffer, HostBuffer];

@@ -87,6 +87,43 @@ describe("junk", () => {
   });
 });
 
+describe("junk to objects and options", () => {
+  test("in a variable's constructor and methods is an error with their name", () => {
+    const make = (...args: unknown[]) => new (tnp.Variable as unknown as new (...args: unknown[]) => unknown)(...args);
+    const wrong = sweep("Variable", ["Variable"], make, [tnp.ones(2)], 2);
+    const v = new tnp.Variable([1, 2], { dtype: "float64" });
+    for (const name of ["assign", "assign_add", "assign_sub"] as const) {
+      const call = (...args: unknown[]) => (v[name] as (...args: unknown[]) => unknown).apply(v, args);
+      wrong.push(...sweep(`v.${name}`, [name], call, [], 1));
+    }
+    assert.deepEqual(wrong, []);
+  });
+
+  test("as options of gradients is an error with the function's name", () => {
+    const square = (x: NDArray) => x.mul(x).sum();
+    const junk = [Symbol("s"), "x", { argnum: 0 }, [Symbol("s")], -1, { argnums: "x" }];
+    for (const name of ["grad", "value_and_grad", "jacobian", "hessian"] as const) {
+      const make = tnp[name] as (fn: unknown, argnums: unknown) => unknown;
+      for (const argnums of junk) assert.throws(() => make(square, argnums), new RegExp(`^TypeError: ${name}: `));
+    }
+    assert.throws(() => tnp.hessian((x: NDArray) => x.mul(x))(tnp.ones(2)), /^ShapeError: hessian: /);
+    assert.throws(() => tnp.vjp(square, tnp.ones(2))[1](tnp.ones(3)), /^ShapeError: vjp: /);
+    const x = tnp.ones(2);
+    using tape = new tnp.GradientTape();
+    tape.watch(x);
+    const y = square(x);
+    assert.throws(() => tape.gradient(y, x, { foo: "zero" } as object), /^TypeError: gradient: .*"foo"/);
+    assert.throws(() => tape.jacobian(y, x, { chunk: 1 } as object), /^TypeError: jacobian: .*"chunk"/);
+  });
+
+  test("as options of function is an error", () => {
+    const make = tnp.function as (fn: unknown, options: unknown) => unknown;
+    for (const options of [null, 3, "x", [], { static_argnum: 0 }, { static_argnums: "0" }, { input_signature: 3 }]) {
+      assert.throws(() => make((x: unknown) => x, options), /^TypeError: function: /);
+    }
+  });
+});
+
 describe("bad input", () => {
   const x = tnp.ones([2, 3]);
   const cases: readonly (readonly [string, () => unknown, { name: string; message: RegExp }])[] = [

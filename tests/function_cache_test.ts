@@ -81,6 +81,16 @@ describe("the trace cache", () => {
     assert.match(message!, /argument 0 changed from int64 \[\] to float64 \[\]/);
   });
 
+  test("does not warn of a function that throws", () => {
+    const f = tnp.function((_x: NDArray): NDArray => {
+      throw new RangeError("no");
+    });
+    const said = warnings(() => {
+      for (let i = 0; i < 12; i++) assert.throws(() => f(tnp.ones(2)), /no/);
+    });
+    assert.deepEqual([said, f.traces], [[], 12]);
+  });
+
   test("does not warn of a function that is called often and traced now and then", () => {
     const f = tnp.function((x: NDArray) => x.sum());
     assert.deepEqual(

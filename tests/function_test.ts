@@ -76,6 +76,35 @@ describe("function()", () => {
     assert.equal(f.traces, 1);
   });
 
+  test("what is known stays known where a result's shape depends on it", () => {
+    const counts = tnp.asarray([1, 0, 2]), grid = tnp.asarray([[1, 0], [0, 3]]), square = tnp.asarray([[1, 2], [3, 4]]);
+    const results: ((x: NDArray) => NDArray | readonly NDArray[])[] = [
+      () => tnp.nonzero(counts),
+      () => tnp.flatnonzero(grid),
+      () => tnp.argwhere(grid),
+      (x) => tnp.extract([1, 0, 1], x),
+      (x) => tnp.compress([1, 0, 1], x),
+      (x) => tnp.insert(x, 1, 9),
+      (x) => tnp.delete(x, -1),
+      (x) => x.at(true),
+      () => square.at(tnp.asarray([[true, false], [true, true]])),
+      () => square.at(...tnp.tril_indices(2)),
+      () => square.at(...tnp.ix_([true, false], [1, 0])),
+    ];
+    const x = tnp.asarray([1, 2, 3]);
+    const read = (y: NDArray | readonly NDArray[]): unknown =>
+      y instanceof tnp.NDArray ? y.toArray() : y.map((z) => z.toArray());
+    for (const fn of results) {
+      const f = tnp.function(fn);
+      assert.deepEqual(read(f(x)), read(fn(x)));
+      assert.deepEqual(read(f(x)), read(fn(x)));
+    }
+    const draw = tnp.function(() => tnp.random.poisson(4, [3]));
+    assert.deepEqual(draw().shape, [3]);
+    const { traces, stage, recorders } = context;
+    assert.deepEqual([traces.length, stage, recorders.length], [0, null, 0]);
+  });
+
   test("without arguments, and with results that do not depend on them", () => {
     const f = tnp.function(() => tnp.ones([2]));
     assert.deepEqual(f().toArray(), [1, 1]);

@@ -242,6 +242,19 @@ describe("edges", () => {
     assert.equal(tnp.fmax(tnp.nan, 2).item(), 2);
     assert.deepEqual(tnp.sort([tnp.nan, 1]).toArray(), [1, NaN]);
   });
+
+  test("of integers beyond 2^53 are told apart", () => {
+    const big = 2n ** 63n, x = tnp.asarray([2n, big - 2n, big - 1n, -big + 1n, -big]), y = tnp.flip(x);
+    for (let i = 0; i < 3; i++) {
+      assert.deepEqual([tnp.argmax(x).item(), tnp.argmin(x).item()], [2, 4]);
+      assert.equal(tnp.sum(tnp.where(x.lt(y), 1, 0)).item(), 2);
+    }
+  });
+
+  test("of complex infinities are rounded part by part", () => {
+    const x = tnp.asarray([{ re: Infinity, im: 1.25 }, { re: NaN, im: -Infinity }]);
+    assert.equal(String(tnp.round(x, 1)), "[inf+1.2j nan-infj]");
+  });
 });
 
 describe("functions on lists", () => {

@@ -5,8 +5,7 @@
  * @module
  */
 import { describe } from "./describe.ts";
-import type { DType } from "./dtype.ts";
-import { dtypeInfo, dtypeNames, dtypes } from "./dtype.ts";
+import { type DType, dtypeInfo, dtypeNames, dtypes, isDType } from "./dtype.ts";
 import { DTypePromotionError } from "./errors.ts";
 
 /**
@@ -396,9 +395,9 @@ export const scalarKinds = {
  * @throws TypeError for a name that is neither a dtype nor an abstract type
  */
 export function isSubdtype(dtype: DType, of: DType | ScalarKind): boolean {
-  if (of in dtypes) return dtype === of;
-  if (!(of in scalarKinds)) {
+  if (isDType(of)) return dtype === of;
+  if (typeof of !== "string" || !Object.hasOwn(scalarKinds, of)) {
     throw new TypeError(`issubdtype: got ${describe(of)}, expected a dtype or an abstract type`);
   }
-  return scalarKinds[of as ScalarKind].includes(dtypes[dtype].kind);
+  return scalarKinds[of].includes(dtypes[dtype].kind);
 }

@@ -11,6 +11,7 @@
 import { system } from "../../ffi/system.ts";
 import { cost } from "../../kernels/js.ts";
 import type { Kernel, Routine } from "../../kernels/kernel.ts";
+import { dtypes } from "../base/dtype.ts";
 import { DeviceError } from "../base/errors.ts";
 import { sizeOf } from "../base/shape.ts";
 import { HostBuffer } from "./arena.ts";
@@ -18,8 +19,10 @@ import type { ArrayArg, Buffer, Call, Launch, VirtualArg } from "./device.ts";
 import { hostOf } from "./host.ts";
 import { type NativeThread, nativeThread, type Recorded, Recorder } from "./native_thread.ts";
 
-/** Nanoseconds of JavaScript from which on work waits; compiled code takes a tenth of it. */
+/** Nanoseconds of JavaScript from which on what a reader asks for waits; compiled code takes a tenth of it. */
 const LONG = 20e6;
+/** Nanoseconds a byte takes that is written, in any code: its memory may be fresh. */
+const WRITTEN = 0.2;
 /** Milliseconds that a slice should take at most, and the first of some work, whose speed is a guess; after either the event loop gets a turn. */
 const SLICE = 6;
 const FIRST = 2;
@@ -81,6 +84,10 @@ const at = (arg: Arg, start: readonly number[], strides = arg.strides): number =
 
 const buffersOf = (args: readonly Arg[]): Buffer[] => args.flatMap((arg) => arg.buffer === null ? [] : [arg.buffer]);
 
+/** Bytes that a point of results has. */
+const bytesOf = (outputs: Kernel["outputs"]): number =>
+  outputs.reduce((bytes, { dtype, components }) => bytes + components * dtypes[dtype].itemsize, 0);
+
 const whole = (size: readonly number[]): Region => ({ start: size.map(() => 0), size });
 
 /** Two parts of a region along its largest loop that may be cut; null where none may. */
@@ -121,6 +128,8 @@ export class WorkQueue {
   readonly #failed = new WeakMap<Buffer, unknown>();
   #anyFailed = false;
   #deferring = 0;
+  /** Nanoseconds of what was done at once for the reader that submits. */
+  #spent = 0;
   #pump: Promise<void> | null = null;
 
   /** @param thread where native work is sent */
@@ -135,7 +144,7 @@ export class WorkQueue {
 
   /** Runs a function; long work that it submits waits. */
   defer<T>(run: () => T): T {
-    this.#deferring++;
+    if (this.#deferring++ === 0) this.#spent = 0;
     this.#update();
     try {
       return run();
@@ -148,8 +157,11 @@ export class WorkQueue {
   /** A launch: at once, or waiting. */
   kernel(kernel: Kernel, launch: Launch, run: (launch: Launch) => void, native: IsNative<Launch> = never): void {
     const points = sizeOf(launch.sizes), rate = cost(kernel);
-    if (this.#atOnce(points * rate, launch.operands, launch.outputs)) return this.#direct(() => run(launch));
-    const { kind, rank, reduced } = kernel, loops = kind === "scatter" ? 0 : rank - reduced;
+    const { kind, rank, reduced } = kernel, bytes = kind === "reduce" ? 0 : bytesOf(kernel.outputs);
+    if (this.#atOnce(points * (rate + WRITTEN * bytes), launch.operands, launch.outputs)) {
+      return this.#direct(() => run(launch));
+    }
+    const loops = kind === "scatter" ? 0 : rank - reduced;
     const least = kind === "reduce" ? FEWEST_KEPT : kind === "scan" ? FEWEST_ROWS : 1;
     const sizes = [...launch.sizes], urgent = sizeOf(sizes.slice(0, loops)) < 2 * least;
     const operands = launch.operands.map(keep), outputs = launch.outputs.map(keep), scalars = [...launch.scalars];
@@ -307,7 +319,10 @@ export class WorkQueue {
 
   /** Whether work need not wait; what waits is finished first then. */
   #atOnce(ns: number, reads: readonly Arg[], writes: readonly ArrayArg[]): boolean {
-    if (this.#deferring > 0 && (ns > LONG || this.#items.length > 0)) return false;
+    if (this.#deferring > 0) {
+      this.#spent += ns;
+      if (this.#spent > LONG || this.#items.length > 0) return false;
+    }
     this.finish();
     if (this.#anyFailed) { for (const buffer of buffersOf([...reads, ...writes])) this.check(buffer); }
     return true;

@@ -97,7 +97,7 @@ export function checkChoice<T extends string>(name: string, what: string, value:
 
 /** Checks an integer or a list of them. @throws TypeError */
 export function checkInts(name: string, what: string, value: unknown): readonly number[] {
-  if (Array.isArray(value)) return value.map((n) => checkInt(name, `an entry of ${what}`, n));
+  if (Array.isArray(value)) return Array.from(value, (n) => checkInt(name, `an entry of ${what}`, n));
   if (ArrayBuffer.isView(value) && !(value instanceof DataView)) {
     return Array.from(value as Int32Array, (n) => checkInt(name, `an entry of ${what}`, n));
   }
@@ -105,9 +105,9 @@ export function checkInts(name: string, what: string, value: unknown): readonly 
   throw new TypeError(`${name}: ${what} must be an integer or a list of integers, got ${describe(value)}`);
 }
 
-/** Checks a list. @throws TypeError */
+/** Checks a list; holes in it are undefined. @throws TypeError */
 export function checkList<T>(name: string, what: string, value: readonly T[]): readonly T[] {
-  if (Array.isArray(value)) return value;
+  if (Array.isArray(value)) return Array.from(value);
   throw new TypeError(`${name}: ${what} must be a list, got ${describe(value)}`);
 }
 

@@ -12,7 +12,7 @@ import type { Node } from "../core/trace.ts";
 import { forwardDerivative, recordFunction, withGradient } from "../transform/gradient.ts";
 import { checkSync } from "../transform/tracing.ts";
 import { type ArrayLike, NDArray, wrap } from "../array.ts";
-import { checkFunction, checkList, describe } from "./args.ts";
+import { checkFunction, checkInts, checkKeywords, checkList, describe, within } from "./args.ts";
 import { toNodeOf, toTyped } from "./convert.ts";
 import { checkArgnum } from "./tracing.ts";
 import {
@@ -48,13 +48,20 @@ export type GradientBy<A extends readonly unknown[], O> = O extends { readonly a
 /** Whether the options say that there is aux. */
 export type HasAux<O> = O extends { readonly has_aux: true } ? true : false;
 
-function optionsOf(argnums: Argnums | undefined): { list: readonly number[]; single: boolean; aux: boolean } {
+/** By what is differentiated, and whether the function returns more than what is. */
+interface Wanted {
+  readonly list: readonly number[];
+  readonly single: boolean;
+  readonly aux: boolean;
+}
+
+function optionsOf(name: string, argnums: Argnums | undefined): Wanted {
   const options: GradOptions = typeof argnums === "number" || Array.isArray(argnums)
     ? { argnums: argnums as number | readonly number[] }
-    : (argnums ?? {}) as GradOptions;
+    : checkKeywords(name, ["argnums", "has_aux"], (argnums ?? {}) as GradOptions);
   const positions = options.argnums ?? 0;
-  const single = typeof positions === "number";
-  return { list: single ? [positions] : positions, single, aux: options.has_aux ?? false };
+  const list = checkInts(name, "argnums", positions).map((n) => checkArgnum(name, n));
+  return { list, single: !Array.isArray(positions), aux: options.has_aux ?? false };
 }
 
 /** An array to differentiate by; plain numbers are floats here. */
@@ -73,8 +80,7 @@ function onNodes(
   args: readonly unknown[],
   positions: readonly number[],
 ) {
-  const wanted = new Set(positions.map((n) => checkArgnum(name, n)));
-  for (const n of wanted) {
+  for (const n of positions) {
     if (n >= args.length) {
       throw new TypeError(`${name}: got ${args.length} arguments, cannot differentiate by argument ${n}`);
     }
@@ -109,10 +115,9 @@ function onNodes(
 function differentiate(
   name: string,
   fn: (...args: never[]) => unknown,
-  argnums: Argnums | undefined,
+  { list, single, aux: hasAux }: Wanted,
   args: readonly unknown[],
 ): { value: NDArray; aux: unknown; grads: unknown } {
-  const { list, single, aux: hasAux } = optionsOf(argnums);
   const { inputs, run, split } = onNodes(name, fn, args, list);
   let aux: unknown;
   const { tape, inputs: own, outputs } = recordFunction(name, (nodes) => {
@@ -159,11 +164,20 @@ export function grad<A extends readonly unknown[], const O extends Argnums = 0>(
   fn: (...args: A) => unknown,
   argnums?: O,
 ): (...args: GivenArgs<A>) => HasAux<O> extends true ? [GradientBy<A, O>, unknown] : GradientBy<A, O> {
-  checkFunction("grad", fn);
-  return ((...args: readonly unknown[]) => {
-    const { aux, grads } = differentiate("grad", fn as (...args: never[]) => unknown, argnums, args);
-    return optionsOf(argnums).aux ? [grads, aux] : grads;
-  }) as never;
+  return gradientOf("grad", fn, argnums) as never;
+}
+
+function gradientOf(
+  name: string,
+  fn: (...args: never[]) => unknown,
+  argnums: Argnums | undefined,
+): (...args: readonly unknown[]) => unknown {
+  checkFunction(name, fn);
+  const wanted = optionsOf(name, argnums);
+  return (...args) => {
+    const { aux, grads } = differentiate(name, fn, wanted, args);
+    return wanted.aux ? [grads, aux] : grads;
+  };
 }
 
 /**
@@ -186,9 +200,10 @@ export function value_and_grad<A extends readonly unknown[], const O extends Arg
   argnums?: O,
 ): (...args: GivenArgs<A>) => [HasAux<O> extends true ? [NDArray, unknown] : NDArray, GradientBy<A, O>] {
   checkFunction("value_and_grad", fn);
+  const wanted = optionsOf("value_and_grad", argnums);
   return ((...args: readonly unknown[]) => {
-    const { value, aux, grads } = differentiate("value_and_grad", fn as (...args: never[]) => unknown, argnums, args);
-    return [optionsOf(argnums).aux ? [value, aux] : value, grads];
+    const { value, aux, grads } = differentiate("value_and_grad", fn as (...args: never[]) => unknown, wanted, args);
+    return [wanted.aux ? [value, aux] : value, grads];
   }) as never;
 }
 
@@ -234,7 +249,7 @@ export function vjp<A extends readonly unknown[], R>(
   const pull = (cotangents: unknown): unknown => {
     if (disposed) throw new DisposedError("vjp: the pullback was used after dispose()");
     const given = alike("vjp", "the cotangent", treedef, outputs, cotangents);
-    return split(tape.gradient(outputs, own, given, "zero").map((node) => node!));
+    return within("vjp", () => split(tape.gradient(outputs, own, given, "zero").map((node) => node!)));
   };
   const dispose = (): void => {
     disposed = true;
@@ -326,8 +341,8 @@ export function jacobian<A extends readonly unknown[], const O extends Exclude<A
   argnums?: O,
 ): (...args: GivenArgs<A>) => GradientBy<A, O> {
   checkFunction("jacobian", fn);
+  const { list, single } = optionsOf("jacobian", argnums);
   return ((...args: readonly unknown[]) => {
-    const { list, single } = optionsOf(argnums);
     const { inputs, run, split } = onNodes("jacobian", fn as (...args: never[]) => unknown, args, list);
     let treedef: TreeDef | null = null;
     const { tape, inputs: own, outputs } = recordFunction("jacobian", (nodes) => {
@@ -365,9 +380,7 @@ export function hessian<A extends readonly unknown[], const O extends number = 0
   fn: (...args: A) => unknown,
   argnums?: O,
 ): (...args: GivenArgs<A>) => GradientBy<A, O> {
-  checkFunction("hessian", fn);
-  const first = grad(fn, argnums ?? 0) as unknown as (...args: unknown[]) => unknown;
-  return jacobian(first, argnums ?? 0) as never;
+  return jacobian(gradientOf("hessian", fn, argnums), argnums ?? 0) as never;
 }
 
 /** What a function with a gradient of its own returns. */

@@ -207,11 +207,11 @@ export function can_cast(
  */
 export function issubdtype(arg1: DType | ScalarKind, arg2: DType | ScalarKind): boolean {
   if (isDType(arg1)) return isSubdtype(arg1, arg2);
-  if (!Object.hasOwn(scalarKinds, arg1)) {
+  if (typeof arg1 !== "string" || !Object.hasOwn(scalarKinds, arg1)) {
     throw new TypeError(`issubdtype: got ${describe(arg1)}, expected a dtype or an abstract type`);
   }
   if (isDType(arg2)) return false;
-  if (!Object.hasOwn(scalarKinds, arg2)) {
+  if (typeof arg2 !== "string" || !Object.hasOwn(scalarKinds, arg2)) {
     throw new TypeError(`issubdtype: got ${describe(arg2)}, expected a dtype or an abstract type`);
   }
   return [...scalarKinds[arg1]].every((kind) => scalarKinds[arg2].includes(kind));

@@ -8,13 +8,14 @@ import { IndexError, ShapeError } from "../base/errors.ts";
 import { broadcastShapes, formatShape, sameShape, sizeOf } from "../base/shape.ts";
 import * as ops from "../core/ops.ts";
 import type { Node } from "../core/trace.ts";
+import { untraced } from "../transform/tracing.ts";
 import { type ArrayLike, type Index, type NDArray, nodeOf, type Slice, type WithOptions, wrap } from "../array.ts";
 import { checkChoice, describe, keywords } from "./args.ts";
 import { checkIndices } from "./bounds.ts";
 import { asNode, fromList, toNodeOf, toOperand } from "./convert.ts";
-import { flat, takeAxis, withoutLeading } from "./moves.ts";
+import { takeAxis, withoutLeading } from "./moves.ts";
 import { larger, smaller } from "./rounding.ts";
-import { nonzeroNodes } from "./searching.ts";
+import { flatPositions } from "./searching.ts";
 import { number } from "./ufunc.ts";
 
 /**
@@ -91,7 +92,7 @@ function toEntry(name: string, x: Index, like: Node): Entry {
   }
   if (typeof x === "string") return fromText(name, x);
   if (x === null) return { kind: "newaxis" };
-  if (typeof x === "boolean") return { kind: "mask", node: ops.scalar(x, "bool", like.device) };
+  if (typeof x === "boolean") return { kind: "mask", node: untraced(() => ops.scalar(x, "bool", like.device)) };
   if (typeof x === "object" && isSlice(x)) return x;
   if (x === undefined) {
     throw new IndexError(`${name}: got index undefined, expected an integer, a slice, a mask or integers`);
@@ -196,9 +197,9 @@ function resolve(name: string, index: readonly Index[], x: Node): { x: Node; par
           }
         });
         if (node.shape.length === 0) {
-          parts.push({ kind: "truth", node: nonzeroNodes(name, ops.reshape(node, [1]))[0]! });
+          parts.push({ kind: "truth", node: flatPositions(name, node) });
         } else {
-          parts.push({ kind: "array", axis: shape.length, node: nonzeroNodes(name, flat(node))[0]! });
+          parts.push({ kind: "array", axis: shape.length, node: flatPositions(name, node) });
           shape.push(node.size);
           axis += node.shape.length;
         }
@@ -428,5 +429,5 @@ export function withValues(x: NDArray, index: readonly Index[], value: ArrayLike
   if (!Array.isArray(index)) {
     throw new TypeError(`with: got index ${describe(index)}, expected the list that at would take`);
   }
-  return wrap(withNode(nodeOf(x), index, value, checkChoice("with", "mode", mode, modes)));
+  return wrap(withNode(nodeOf(x), Array.from(index), value, checkChoice("with", "mode", mode, modes)));
 }

@@ -26,7 +26,8 @@ function positionsOf(name: string, entries: Entries, size: number, axis: number,
     for (let i = first; step > 0 ? i < end : i > end; i += step) out.push(i);
     return out;
   }
-  const x = toNodeOf(name, entries as ArrayLike);
+  // In a trace a number would become a value that nobody knows.
+  const x = toNodeOf(name, typeof entries === "number" ? [entries] : entries as ArrayLike);
   const values = readElements(name, "positions", x.size === 0 ? ops.cast(x, "int64") : x);
   if (x.dtype === "bool") {
     if (values.length !== size) {

@@ -36,7 +36,7 @@ function listOf(name: string, arrays: readonly ArrayLike[] | NDArray): Node[] {
   if (!Array.isArray(arrays)) throw new TypeError(`${name}: got ${describe(arrays)}, expected a list of arrays`);
   if (arrays.length === 0) throw new ShapeError(`${name}: got no arrays, expected at least one`);
   const device = deviceOf(...arrays);
-  return arrays.map((x) => toNodeOf(name, x, device));
+  return Array.from(arrays, (x) => toNodeOf(name, x, device));
 }
 
 /** Nodes in their common dtype, or the one asked for. */
@@ -253,7 +253,7 @@ function cuts(name: string, sections: number | readonly number[], length: number
   if (!Array.isArray(sections)) {
     throw new TypeError(`${name}: got ${describe(sections)}, expected a number or a list of places`);
   }
-  const places = [0, ...sections.map((n: number) => checkInt(name, "a place", n)), length];
+  const places = [0, ...Array.from(sections, (n: number) => checkInt(name, "a place", n)), length];
   // As Python's slices: negative places count from the end, none is out of bounds.
   const inside = places.map((n, i) =>
     i === places.length - 1 ? n : Math.max(0, Math.min(length, n < 0 ? n + length : n))

@@ -10,6 +10,7 @@ import * as ops from "../core/ops.ts";
 import type { Node } from "../core/trace.ts";
 import type { Device } from "../device/device.ts";
 import { currentDevice } from "../device/registry.ts";
+import { untraced } from "../transform/tracing.ts";
 import { type Args, type ArrayLike, type DiagonalOptions, type NDArray, type TraceOptions, wrap } from "../array.ts";
 import { checkDType, checkInt, keywords, within } from "./args.ts";
 import { toNodeOf } from "./convert.ts";
@@ -323,8 +324,11 @@ function triangleIndices(name: string, n: number, args: readonly unknown[], lowe
   checkShape(name, shape);
   const diagonal = checkInt(name, "k", k);
   return within(name, () => {
-    const mask = below(shape, lower ? diagonal : diagonal - 1, currentDevice(), ops.less_equal);
-    return nonzeroNodes(name, lower ? mask : ops.not(mask)).map((node) => wrap<"int64">(node));
+    const mask = untraced(() => {
+      const triangle = below(shape, lower ? diagonal : diagonal - 1, currentDevice(), ops.less_equal);
+      return lower ? triangle : ops.not(triangle);
+    });
+    return nonzeroNodes(name, mask).map((node) => wrap<"int64">(node));
   });
 }
 

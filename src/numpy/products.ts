@@ -8,7 +8,7 @@ import { broadcastShapes, formatShape, normalizeAxes, normalizeAxis, sizeOf } fr
 import * as ops from "../core/ops.ts";
 import type { Node } from "../core/trace.ts";
 import { type Args, type ArrayLike, type NDArray, wrap } from "../array.ts";
-import { checkInt, keywords } from "./args.ts";
+import { checkInt, checkInts, keywords } from "./args.ts";
 import { promote } from "./convert.ts";
 
 /** A product and sum of bools is a logical one; they are counted as integers and told from zero at the end. */
@@ -215,14 +215,14 @@ export function tensordot(
   const [x, y] = nodes as [Node, Node];
   if (Array.isArray(axes)) {
     if (axes.length !== 2) throw new TypeError(`tensordot: got ${axes.length} lists of axes, expected 2`);
-    const [of1, of2] = axes.map((list) => typeof list === "number" ? [list] : list) as [number[], number[]];
-    if (of1.length !== of2.length) {
-      throw new ShapeError(`tensordot: got ${of1.length} and ${of2.length} axes, expected equally many`);
+    const [of1, of2] = Array.from(axes, (list) => checkInts("tensordot", "axes", list));
+    if (of1!.length !== of2!.length) {
+      throw new ShapeError(`tensordot: got ${of1!.length} and ${of2!.length} axes, expected equally many`);
     }
-    normalizeAxes("tensordot", of1, x.shape.length);
-    normalizeAxes("tensordot", of2, y.shape.length);
+    normalizeAxes("tensordot", of1!, x.shape.length);
+    normalizeAxes("tensordot", of2!, y.shape.length);
     const place = (list: readonly number[], n: Node) => list.map((d) => normalizeAxis("tensordot", d, n.shape.length));
-    return wrap(contract("tensordot", x, y, place(of1, x), place(of2, y)));
+    return wrap(contract("tensordot", x, y, place(of1!, x), place(of2!, y)));
   }
   const n = checkInt("tensordot", "axes", axes);
   if (n < 0 || n > x.shape.length || n > y.shape.length) {

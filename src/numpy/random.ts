@@ -16,6 +16,7 @@ import type { Device } from "../device/device.ts";
 import { currentDevice } from "../device/registry.ts";
 import { fromBytes } from "../transform/evaluate.ts";
 import { nextKey, seed as startAt } from "../transform/random.ts";
+import { untraced } from "../transform/tracing.ts";
 import { type Args, type ArrayLike, type NDArray, wrap } from "../array.ts";
 import { checkDType, checkInt, describe, keywords, toShape } from "./args.ts";
 import { deviceOf, toTyped } from "./convert.ts";
@@ -415,12 +416,13 @@ export interface PoissonOptions extends SizeOptions {
 export function poisson(...args: Args<[lam: ArrayLike, size: Size], PoissonOptions>): NDArray<"int64"> {
   const { lam = 1, size } = keywords<PoissonOptions>("poisson", ["lam", "size"], args);
   const device = deviceOf(lam);
-  const mean = toTyped("poisson", lam, "float64", device);
+  const given = () => toTyped("poisson", lam, "float64", device);
+  const mean = typeof lam === "number" ? untraced(given) : given();
   if (mean.symbolic) {
     throw new TracerError("poisson: the mean is a traced value, expected a plain number inside a traced function");
   }
   const shape = shapeWith("poisson", size, mean);
-  const means = wrap(ops.broadcast(mean, shape)).dataSync() as Float64Array;
+  const means = untraced(() => wrap(ops.broadcast(mean, shape)).dataSync()) as Float64Array;
   const most = 1e6;
   for (const m of means) {
     if (!(m >= 0 && m <= most)) throw new RangeError(`poisson: got a mean of ${m}, expected 0 to ${most}`);

@@ -24,8 +24,13 @@ export interface NanOptions {
 
 const whole = (op: (x: Node) => Node) => (x: Node): Node => isInexact(x.dtype) ? op(x) : x;
 
-function nearest(x: Node): Node {
-  return isComplex(x.dtype) ? ops.complex(ops.rint(ops.real(x)), ops.rint(ops.imag(x))) : ops.rint(x);
+function nearest(x: Node, digits = 0): Node {
+  // Part by part, as a product of complex numbers makes NaN of infinities.
+  if (isComplex(x.dtype)) return ops.complex(nearest(ops.real(x), digits), nearest(ops.imag(x), digits));
+  if (digits === 0) return ops.rint(x);
+  const step = lit(10 ** Math.abs(digits), x);
+  const [up, down] = digits > 0 ? [ops.mul, ops.div] : [ops.div, ops.mul];
+  return down(ops.rint(up(x, step)), step);
 }
 
 /** The larger of two nodes of one dtype. */
@@ -164,10 +169,7 @@ export function round(a: ArrayLike, ...args: Args<[decimals: number], { readonly
     const step = number(10 ** -digits, "float64", x.device);
     return wrap(ops.cast(ops.mul(ops.rint(ops.div(ops.cast(x, "float64"), step)), step), x.dtype));
   }
-  if (digits === 0) return wrap(nearest(x));
-  const step = lit(10 ** Math.abs(digits), x);
-  const [up, down] = digits > 0 ? [ops.mul, ops.div] : [ops.div, ops.mul];
-  return wrap(down(nearest(up(x, step)), step));
+  return wrap(nearest(x, digits));
 }
 
 /** NumPy's other name of `round`. */

@@ -7,6 +7,7 @@ import { broadcastShapes, formatShape, normalizeAxis, sameShape } from "../base/
 import * as ops from "../core/ops.ts";
 import type { Node } from "../core/trace.ts";
 import { nonzeroNode } from "../transform/nonzero.ts";
+import { untraced } from "../transform/tracing.ts";
 import { type Args, type ArrayLike, type NDArray, type TakeOptions, wrap } from "../array.ts";
 import { checkChoice, checkList, keywords, within } from "./args.ts";
 import { checkIndices } from "./bounds.ts";
@@ -47,20 +48,27 @@ function positions(name: string, x: Node): Node {
       `${name}: the result's shape depends on the values of a traced array; use tnp.where with three arguments, or call it outside`,
     );
   }
-  const given = x.shape.length === 0 ? ops.reshape(x, [1]) : x, mask = truthy(given);
-  if (mask === x) return nonzeroNode(mask);
-  mask.hold();
-  try {
-    return nonzeroNode(mask);
-  } finally {
-    mask.drop();
-  }
+  return untraced(() => {
+    const given = x.shape.length === 0 ? flat(x) : x, mask = truthy(given);
+    if (mask === x) return nonzeroNode(mask);
+    mask.hold();
+    try {
+      return nonzeroNode(mask);
+    } finally {
+      mask.drop();
+    }
+  });
 }
 
 /** The positions of what is not zero: one int64 node an axis. */
 export function nonzeroNodes(name: string, x: Node): Node[] {
   const found = positions(name, x);
-  return x.shape.length === 1 ? [flat(found)] : x.shape.map((_, d) => pick(found, 0, d));
+  return untraced(() => x.shape.length === 1 ? [flat(found)] : x.shape.map((_, d) => pick(found, 0, d)));
+}
+
+/** The positions of what is not zero in the flattened node. */
+export function flatPositions(name: string, x: Node): Node {
+  return nonzeroNodes(name, x.symbolic ? x : untraced(() => flat(x)))[0]!;
 }
 
 /**
@@ -98,7 +106,7 @@ export function nonzero(a: ArrayLike): NDArray<"int64">[] {
  * Source: numpy.flatnonzero
  */
 export function flatnonzero(a: ArrayLike): NDArray<"int64"> {
-  return wrap<"int64">(nonzeroNodes("flatnonzero", flat(toNodeOf("flatnonzero", a)))[0]!);
+  return wrap<"int64">(flatPositions("flatnonzero", toNodeOf("flatnonzero", a)));
 }
 
 /**
@@ -252,7 +260,7 @@ export function compress(
  */
 export function extract(condition: ArrayLike, arr: ArrayLike): NDArray {
   const x = flat(toNodeOf("extract", arr));
-  const [at] = nonzeroNodes("extract", flat(toNodeOf("extract", condition, x.device))) as [Node];
+  const at = flatPositions("extract", toNodeOf("extract", condition, x.device));
   checkIndices("extract", at, 0, x.size);
   return wrap(ops.gather(x, [at], [0]));
 }

@@ -269,10 +269,11 @@ export function rollaxis(a: ArrayLike, axis: number, start: number = 0): NDArray
   const x = toNodeOf("rollaxis", a);
   const n = x.shape.length;
   const from = normalizeAxis("rollaxis", axis, n);
-  if (!Number.isInteger(start) || start < -n || start > n) {
-    throw new AxisError(`rollaxis: start ${start} is out of bounds for array of dimension ${n}`);
+  const place = checkInt("rollaxis", "start", start);
+  if (place < -n || place > n) {
+    throw new AxisError(`rollaxis: start ${place} is out of bounds for array of dimension ${n}`);
   }
-  const before = start < 0 ? start + n : start;
+  const before = place < 0 ? place + n : place;
   return wrap(moveAxis(x, from, from < before ? before - 1 : before));
 }
 

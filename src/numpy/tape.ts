@@ -131,6 +131,7 @@ export class GradientTape {
     options?: GradientOptions,
   ): Arrays<S, NDArray | null>;
   gradient(target: unknown, sources: SourceTree, options: GradientOptions = {}): unknown {
+    checkKeywords("gradient", ["output_gradients", "unconnected_gradients"], options);
     const unconnected = unconnectedOf("gradient", options.unconnected_gradients);
     const { nodes, treedef: shape } = toLeaves("gradient", target);
     const { sources: list, treedef } = sourcesOf("gradient", sources);
@@ -163,6 +164,7 @@ export class GradientTape {
     options?: JacobianOptions,
   ): Arrays<S, NDArray | null>;
   jacobian(target: NDArray | Variable, sources: SourceTree, options: JacobianOptions = {}): unknown {
+    checkKeywords("jacobian", ["unconnected_gradients", "parallel_iterations"], options);
     const unconnected = unconnectedOf("jacobian", options.unconnected_gradients);
     const chunk = chunkOf("jacobian", options.parallel_iterations);
     const { sources: list, treedef } = sourcesOf("jacobian", sources);
@@ -190,6 +192,7 @@ export class GradientTape {
     source: NDArray | Variable,
     options: JacobianOptions = {},
   ): NDArray | null {
+    checkKeywords("batch_jacobian", ["unconnected_gradients", "parallel_iterations"], options);
     const unconnected = unconnectedOf("batch_jacobian", options.unconnected_gradients);
     const chunk = chunkOf("batch_jacobian", options.parallel_iterations);
     const [from] = sourcesOf("batch_jacobian", source).sources;

@@ -17,7 +17,7 @@ import type { CallText } from "../transform/retrace.ts";
 import { Roll } from "../transform/roll.ts";
 import { checkSync } from "../transform/tracing.ts";
 import { type ArrayLike, NDArray, nodeOf, wrap } from "../array.ts";
-import { checkFunction, checkKeywords, describe } from "./args.ts";
+import { checkFunction, checkInts, checkKeywords, checkList, describe } from "./args.ts";
 import { toNodeOf, toTyped } from "./convert.ts";
 import {
   type Arrays,
@@ -147,9 +147,14 @@ function traced<A extends readonly unknown[], R>(
   options: FunctionOptions = {},
 ): TracedFunction<A, R> {
   checkFunction("function", fn);
-  const statics = new Set(listOf(options.static_argnums).map((n) => checkArgnum("function", n)));
-  const { input_signature: signature } = options;
-  if (signature !== undefined) { for (const spec of signature) checkSpec(spec); }
+  const { static_argnums, input_signature: signature } = checkKeywords("function", [
+    "static_argnums",
+    "input_signature",
+  ], options);
+  const statics = new Set(
+    checkInts("function", "static_argnums", static_argnums ?? []).map((n) => checkArgnum("function", n)),
+  );
+  if (signature !== undefined) checkList("function", "input_signature", signature).forEach((spec) => checkSpec(spec));
   const cache = new TraceCache<Rest>(
     fn.name === "" ? "anonymous" : fn.name,
     sameRest,
@@ -224,10 +229,6 @@ function describeCall(parts: readonly ArgumentRest[]): CallText {
 
 /** An argument without its arrays: a tree, or a static value. */
 type ArgumentRest = Rest | { readonly treedef: null; readonly value: unknown };
-
-function listOf(n: number | readonly number[] | undefined): readonly number[] {
-  return n === undefined ? [] : typeof n === "number" ? [n] : n;
-}
 
 /** Checks the position of an argument. @throws TypeError */
 export function checkArgnum(name: string, n: number): number {

@@ -8,7 +8,7 @@ import * as ops from "../core/ops.ts";
 import { context, type Node, toNode } from "../core/trace.ts";
 import { Cell } from "../transform/variable.ts";
 import { type ArrayLike, type NDArray, wrap } from "../array.ts";
-import { checkKeywords } from "./args.ts";
+import { checkDType, checkKeywords, within } from "./args.ts";
 import { toTyped } from "./convert.ts";
 
 /** Settings of a variable. */
@@ -55,7 +55,8 @@ export class Variable<D extends DType = DType> {
   /** Holds initial values; the variable's shape and dtype stay theirs. */
   constructor(initial: ArrayLike, options: VariableOptions<D> = {}) {
     checkKeywords("Variable", ["dtype", "name", "trainable"], options);
-    const node = toTyped("Variable", initial, options.dtype ?? null);
+    const dtype = options.dtype === undefined ? null : checkDType("Variable", options.dtype);
+    const node = toTyped("Variable", initial, dtype);
     this.#cell = new Cell(node, options.trainable ?? true);
     variables.set(this.#cell, this as unknown as Variable);
     this.name = options.name ?? "Variable";
@@ -109,14 +110,12 @@ export class Variable<D extends DType = DType> {
 
   /** Adds to the value, as `assign` does. */
   assign_add(delta: ArrayLike): this {
-    this.#cell.write(ops.add(unseen(this.#cell), this.#convert("assign_add", delta)));
-    return this;
+    return this.#update("assign_add", ops.add, delta);
   }
 
   /** Subtracts from the value, as `assign` does. */
   assign_sub(delta: ArrayLike): this {
-    this.#cell.write(ops.sub(unseen(this.#cell), this.#convert("assign_sub", delta)));
-    return this;
+    return this.#update("assign_sub", ops.sub, delta);
   }
 
   /** The variable as `console.log` shows it. */
@@ -134,6 +133,12 @@ export class Variable<D extends DType = DType> {
     return this.toString();
   }
 
+  #update(name: string, op: (x: Node, y: Node) => Node, delta: ArrayLike): this {
+    const by = this.#convert(name, delta);
+    within(name, () => this.#cell.write(op(unseen(this.#cell), by)));
+    return this;
+  }
+
   #convert(name: string, value: ArrayLike): Node {
     const { dtype, device } = this.#cell;
     const node = toTyped(name, value, isTypedAlready(value) ? null : dtype, device);
@@ -146,7 +151,7 @@ export class Variable<D extends DType = DType> {
 
 /** Arrays, variables and typed arrays have a dtype of their own; an integer typed array given to a float variable is a mistake. */
 function isTypedAlready(value: ArrayLike): boolean {
-  return typeof value === "object" && !Array.isArray(value) && !("re" in value);
+  return typeof value === "object" && value !== null && !Array.isArray(value) && !("re" in value);
 }
 
 /** The value of a variable, without a tape taking notice: an update is no use of it. */

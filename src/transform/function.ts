@@ -201,8 +201,10 @@ export class TraceCache<T> {
     describe: (() => CallText) | null,
   ): Captured<T> {
     this.#traces++;
+    const captured = capture(inputs, body);
+    // One that failed is made again because of that, not because of its arguments.
     if (describe !== null) this.#watch.trace(inputs, describe);
-    return capture(inputs, body);
+    return captured;
   }
 
   /** A trace that may do without the user's function, from the second length of the unknown axes on. */

@@ -54,7 +54,7 @@ export class RetraceWatch {
     warnOnce(
       `function ${JSON.stringify(this.#name)}: ${traced} of the last ${Math.min(this.#calls, WINDOW)} calls ` +
         `traced it anew, which costs far more than a call. Since the trace before, ` +
-        `${changes.length === 0 ? "the promotion mode or the device changed" : changes.join("; ")}. ` +
+        `${changes.length === 0 ? "the promotion mode, the device or an outer trace changed" : changes.join("; ")}. ` +
         `Give arrays of one shape and dtype, name lengths that vary by null in input_signature, and give what varies as ` +
         `numbers or arrays instead of static values`,
     );

@@ -140,6 +140,17 @@ export function currentStage(): Tracing | null {
   return context.stage as Tracing | null;
 }
 
+/** Runs code on what is known, inside a traced function too: the nodes it makes do not belong to the trace, so they can be read. */
+export function untraced<T>(fn: () => T): T {
+  const { stage } = context;
+  context.stage = null;
+  try {
+    return fn();
+  } finally {
+    context.stage = stage;
+  }
+}
+
 /** Whether a trace other than a function lies around the running code, inside the innermost traced function. */
 export function insideMap(): boolean {
   return (context.traces.at(-1) ?? null) !== context.stage;
