@@ -39,6 +39,7 @@ class BunAdapter implements Adapter {
   readonly architecture = system.process.arch;
   readonly files = nodeFiles;
   readonly offThread = false;
+  readonly clears = false;
   readonly version: string;
   #ffi: BunFFI | undefined;
 

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { addressOf } from "../ffi/mem.ts";
 import { available } from "../ffi/open.ts";
+import { runtime } from "../ffi/runtime.ts";
 import { DeviceError, DisposedError, OutOfMemoryError } from "../src/base/errors.ts";
 import { Arena, hostBuffer, sizeClass } from "../src/device/arena.ts";
 import { contiguousStrides } from "../src/base/shape.ts";
@@ -107,6 +108,22 @@ describe("arena", () => {
       assert.equal((memory.address(addressOf) + byteOffset) % 64, 0);
       assert.equal(addressOf(memory.view("float32")), memory.address(addressOf));
     }
+  });
+
+  test("asks for huge pages for large blocks, and skips nothing that would be cleared", () => {
+    if (!available().ok) {
+      assert.ok(!available().ok);
+      return;
+    }
+    const arena = new Arena(cpu), asked: number[][] = [];
+    arena.align(addressOf, (address, byteLength) => asked.push([address, byteLength]));
+    arena.allocate(2 << 20);
+    assert.deepEqual(asked, []);
+    const { memory } = arena.allocate(4 << 20), address = memory.address(addressOf);
+    assert.deepEqual(asked, [[address, 4 << 20]]);
+    const skipped = memory.buffer.byteLength - memory.byteLength;
+    if (runtime.clears) assert.ok(skipped <= 64, `${skipped} bytes are cleared in vain`);
+    else assert.equal(address % (2 << 20), 0);
   });
 
   test("refuses a second release and use after release", () => {

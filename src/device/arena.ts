@@ -17,8 +17,8 @@ const SMALL = 4096;
 const SLAB = 64 << 10;
 
 /**
- * The size of a huge page. A block of two and more starts at a multiple of it: its first use takes a third of the time, and
- * later ones miss no TLB (add of 8 MB: 0.58 ms instead of 0.84).
+ * The size of a huge page. A block of two and more lies on such pages, and starts at a multiple where memory is not cleared: its
+ * first use takes a third of the time, and later ones miss no TLB (add of 8 MB: 0.58 ms instead of 0.84).
  */
 const HUGE_PAGE = 2 << 20;
 
@@ -410,7 +410,8 @@ export class Arena {
     }
     const addressOf = this.#addressOf;
     const huge = this.#huge !== null && size >= 2 * HUGE_PAGE;
-    const align = huge ? HUGE_PAGE : ALIGN;
+    // What alignment skips would be cleared too: half as much again for 4 MiB.
+    const align = huge && !runtime.clears ? HUGE_PAGE : ALIGN;
     const buffer = this.#arrayBuffer(addressOf === null ? size : size + align, asked);
     let start = 0, address = 0;
     if (addressOf !== null) {
