@@ -49,16 +49,25 @@ export class CMap extends CText {
   }
 
   #rowByRow(): void {
-    const { k, out } = this, last = k.rank - 1;
-    const outer = this.range(0, last), streams = this.#streams();
-    if (streams) out.line(`const int streamed = is_streamed(${this.#outputSize()} * ${this.total()});`);
+    const { k, out } = this, plain = () => this.#inner(this.point(k.rank - 1, "i"));
+    if (!this.#streams()) return this.#nest(plain);
+    // Loops of their own: what pieces need would cost each short row of the others some twenty instructions.
+    out.open(`if (is_streamed(${this.#outputSize()} * ${this.total()})) {`);
+    this.#nest(() => this.#pieces());
+    out.middle("} else {");
+    this.#nest(plain);
+    out.close();
+  }
+
+  /** All loops around `inner`, which goes from `from` to `to`. */
+  #nest(inner: () => void): void {
+    const { k, out } = this, last = k.rank - 1, outer = this.range(0, last);
     this.parallel(k.rank);
     this.open(outer);
     out.open(`for (i64 from = 0; from < n${last}; from += ${rowBlock}) {`);
     out.line(`const ix to = (ix)(from + ${rowBlock} < n${last} ? from + ${rowBlock} : n${last});`);
     this.rows(outer, true, true);
-    if (streams) this.#pieces();
-    else this.#inner(this.point(last, "i"));
+    inner();
     this.close(k.rank);
   }
 
@@ -72,19 +81,19 @@ export class CMap extends CText {
     return more === undefined && o!.access === "unit" && o!.components === 1 && nativeWeight(k) <= light;
   }
 
-  /** The innermost loop; where the result is streamed, through a small memory that is moved on piece by piece. */
+  /** The innermost loop through a small memory that is moved on, past the cache, piece by piece. */
   #pieces(): void {
     const { k, out } = this, last = k.rank - 1, size = this.#outputSize(), length = piece / size;
     const type = cMemory[k.outputs[0]!.dtype];
     out.line(`${type} piece[${length}] __attribute__((aligned(64)));`);
     out.line(`${type} *const target = q0;`);
     out.open("for (ix low = (ix)from, high; low < to; low = high) {");
-    out.line(`high = streamed && to - low > ${length} ? low + ${length} : to;`);
-    out.line(`${type} *const q0 = streamed ? (${type} *)((u64)piece - (u64)low * ${size}) : target;`);
+    out.line(`high = to - low > ${length} ? low + ${length} : to;`);
+    out.line(`${type} *const q0 = (${type} *)((u64)piece - (u64)low * ${size});`);
     this.#inner(this.point(last, "i"), "low", "high");
-    out.line(`if (streamed) stream(target + low, piece, (high - low) * ${size});`);
+    out.line(`stream(target + low, piece, (high - low) * ${size});`);
     out.close();
-    out.line("if (streamed) stream_end();");
+    out.line("stream_end();");
   }
 
   /** The innermost loop, from `from` to `to`. */
