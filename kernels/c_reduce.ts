@@ -5,6 +5,7 @@
 import { dtypes } from "../src/base/dtype.ts";
 import { cCast, cLiteral, cType } from "./c_ops.ts";
 import { CText } from "./c_kernel.ts";
+import { nativeWeight } from "./cost.ts";
 import type { Expr } from "./expr.ts";
 import type { Monoid, MonoidName } from "./kernel.ts";
 import { isPlainSum } from "./monoid.ts";
@@ -21,6 +22,10 @@ const sumBlock = 1024;
 const searchBlock = 2048;
 /** The most running values side by side of a reduction over outer axes: rows of memory are read for long stretches. */
 const columnBlock = 1024;
+/** Above this weight a point takes longer than its running value, and than loading and storing that. */
+const light = 8, cheap = 4;
+/** Rows that columns take in at once. */
+const rowGroup = 4;
 /** The most parts of a reduction, and of results that are kept in parts. */
 const mostParts = 64;
 const mostPartial = 4096;
@@ -145,20 +150,26 @@ export class CReduce extends CText {
     out.line(`const ix width = high - low < ${side} ? high - low : ${side};`);
     this.arrays(m, "lane", side);
     this.fill(m, "lane", "width");
-    out.open(`for (ix i = low; i < high; i += ${side}) {`);
-    out.line(`const ix count = high - i < ${side} ? high - i : ${side};`);
     const point = this.point(last, "(i + l)");
-    this.vectors("for (ix l = 0; l < count; l++) {", point, () => this.feed(m, point, this.elements(m, "lane", "l")));
-    out.close();
-    // Lanes fold in halves.
+    this.#steps(side, (count) => {
+      const header = `for (ix l = 0; l < ${count}; l++) {`;
+      this.vectors(header, point, () => this.feed(m, point, this.elements(m, "lane", "l")));
+    });
+    const fold = (half: string) => {
+      const high = m.dtypes.map((d, j) => this.fresh(d, `lane${j}[l + ${half}]`));
+      this.combine(m, this.elements(m, "lane", "l"), high);
+    };
+    out.open(`if (width == ${side}) {`);
+    this.#halves(side, fold);
+    out.middle("} else {");
     out.open("for (ix w = width; w > 1;) {");
     out.line("const ix half = (w + 1) >> 1;");
     out.line("#pragma omp simd");
     out.open("for (ix l = 0; l < w - half; l++) {");
-    const high = m.dtypes.map((d, j) => this.fresh(d, `lane${j}[l + half]`));
-    this.combine(m, this.elements(m, "lane", "l"), high);
+    fold("half");
     out.close();
     out.line("w = half;");
+    out.close();
     out.close();
     out.open("if (width > 0) {");
     if (cascade) {
@@ -175,6 +186,35 @@ export class CReduce extends CText {
     out.close();
   }
 
+  /**
+   * Loops over all from `low` to `high`, `side` in a step. Whole steps of cheap bodies are a loop of their own, as a fixed number of
+   * lanes stays in registers.
+   */
+  #steps(side: number, inside: (count: string) => void): void {
+    const { k, out } = this;
+    out.line("ix i = low;");
+    if (nativeWeight(k) <= light) {
+      out.open(`for (; high - i >= ${side}; i += ${side}) {`);
+      inside(String(side));
+      out.close();
+    }
+    out.open(`for (; i < high; i += ${side}) {`);
+    out.line(`const ix count = high - i < ${side} ? high - i : ${side};`);
+    inside("count");
+    out.close();
+  }
+
+  /** Folds `side` lanes in halves, by loops of fixed lengths. */
+  #halves(side: number, fold: (half: string) => void): void {
+    const { out } = this;
+    for (let half = side / 2; half >= 1; half /= 2) {
+      out.line("#pragma omp simd");
+      out.open(`for (ix l = 0; l < ${half}; l++) {`);
+      fold(String(half));
+      out.close();
+    }
+  }
+
   /** What a sum of 64 bits is of, where that has at most 16. */
   #short(m: Monoid): Expr | null {
     const [e] = this.k.body;
@@ -186,13 +226,12 @@ export class CReduce extends CText {
   #shortSum(e: Expr, acc: string): void {
     const { out } = this, point = this.point(this.k.rank - 1, "(i + l)");
     out.line(`i32 lane[${lanes}] = {0};`);
-    out.open(`for (ix i = low; i < high; i += ${lanes}) {`);
-    out.line(`const ix count = high - i < ${lanes} ? high - i : ${lanes};`);
-    this.vectors("for (ix l = 0; l < count; l++) {", point, () => {
-      const [text] = this.emit.emit([e], point);
-      out.line(`lane[l] += (i32)${text};`);
+    this.#steps(lanes, (count) => {
+      this.vectors(`for (ix l = 0; l < ${count}; l++) {`, point, () => {
+        const [text] = this.emit.emit([e], point);
+        out.line(`lane[l] += (i32)${text};`);
+      });
     });
-    out.close();
     out.line(`for (ix l = 0; l < ${lanes}; l++) ${acc} += lane[l];`);
   }
 
@@ -209,29 +248,26 @@ export class CReduce extends CText {
     };
     out.line(`${type} peak[${lanes}];`);
     out.line(`for (ix l = 0; l < ${lanes}; l++) peak[l] = ${bare(cLiteral(dtype, m.init[0]!))};`);
-    out.open(`for (ix i = low; i < high; i += ${lanes}) {`);
-    out.line(`const ix count = high - i < ${lanes} ? high - i : ${lanes};`);
     const point = this.point(last, "(i + l)");
-    this.vectors("for (ix l = 0; l < count; l++) {", point, () => out.line(better(value(point), "peak[l]")));
-    out.close();
-    out.open(`for (ix w = ${lanes / 2}; w > 0; w /= 2) {`);
-    out.line("#pragma omp simd");
-    out.line(`for (ix l = 0; l < w; l++) ${better("peak[l + w]", "peak[l]")}`);
-    out.close();
+    this.#steps(lanes, (count) => {
+      this.vectors(`for (ix l = 0; l < ${count}; l++) {`, point, () => out.line(better(value(point), "peak[l]")));
+    });
+    this.#halves(lanes, (half) => out.line(better(`peak[l + ${half}]`, "peak[l]")));
     out.line(`const ${type} top = peak[0];`);
     // Equal ones go on: their position may come first.
     out.line(`if (${beyond(acc[0]!, "top")}) continue;`);
     // Where positions rise, the first is enough.
-    out.line(`int open = high > low;`);
-    out.open(`for (ix i = low; open && i < high; i += ${lanes}) {`);
+    out.line(`int open = 1;`);
+    out.open(`for (i = low; open && i < high; i += ${lanes}) {`);
     out.line(`const ix count = high - i < ${lanes} ? high - i : ${lanes};`);
-    out.line("int some = 0;");
     const hit = (v: string) => float ? `(${v} == top) | ((${v} != ${v}) & (top != top))` : `${v} == top`;
-    out.line("#pragma omp simd reduction(| : some)");
+    out.line("ix next = count;");
+    out.line("#pragma omp simd reduction(min : next)");
     out.open("for (ix l = 0; l < count; l++) {");
-    out.line(`some |= ${hit(value(point))};`);
+    out.line(`const ix at = ${hit(value(point))} ? l : count;`);
+    out.line("next = at < next ? at : next;");
     out.close();
-    out.open("for (ix l = 0; some && open && l < count; l++) {");
+    out.open("for (ix l = next; open && l < count; l++) {");
     out.line(`if (!(${hit(value(point))})) continue;`);
     this.feed(m, point, acc);
     const rising = this.#rising(k.body[1]!);
@@ -266,12 +302,7 @@ export class CReduce extends CText {
     out.line(`const ix width = (ix)(n${column} - from < wide ? n${column} - from : wide);`);
     this.arrays(m, "lane", columnBlock);
     this.fill(m, "lane", "width");
-    out.open(`for (i64 i${kept} = first; i${kept} < end; i${kept}++) {`);
-    this.open(middle);
-    this.rows([...outer, kept, ...middle], true, false);
-    const point = this.point(column, "((ix)from + l)");
-    this.vectors("for (ix l = 0; l < width; l++) {", point, () => this.feed(m, point, this.elements(m, "lane", "l")));
-    this.close(middle.length + 1);
+    this.#columnRows(m, outer, column, middle);
     const index = outer.length === 0 ? "i" : `(${this.keptIndex(outer)}) * n${column} + i`;
     this.rows(outer, true, true);
     out.open("for (ix l = 0; l < width; l++) {");
@@ -302,5 +333,41 @@ export class CReduce extends CText {
     const merged = this.freshAll(m, this.elements(m, "partial", index));
     this.finish(merged, this.point(column, "i"), (a) => this.offset(a, column, "i"));
     this.close(2 + outer.length);
+  }
+
+  /** Takes rows of columns into their lanes; of cheap bodies several at once, as lanes are loaded and stored for each. */
+  #columnRows(m: Monoid, outer: readonly number[], column: number, middle: readonly number[]): void {
+    const { k, out } = this, kept = column + 1, last = k.rank - 1, i = `i${last}`;
+    const [from, to] = middle.length === 0 ? ["first", "end"] : ["0", `n${last}`];
+    const rows = (count: number): void => {
+      out.open(`for (; ${to} - ${i} >= ${count}; ${i} += ${count}) {`);
+      this.rows([...outer, kept, ...middle], true, false);
+      const points = this.range(0, count).map((row) => this.#columnPoint(column, last, row));
+      this.vectors("for (ix l = 0; l < width; l++) {", points[0]!, () => {
+        for (const point of points) this.feed(m, point, this.elements(m, "lane", "l"));
+      });
+      out.close();
+    };
+    if (middle.length > 0) {
+      out.open(`for (i64 i${kept} = first; i${kept} < end; i${kept}++) {`);
+      this.open(middle.slice(0, -1));
+    }
+    out.line(`i64 ${i} = ${from};`);
+    if (m.dtypes.length === 1 && nativeWeight(k) <= cheap) rows(rowGroup);
+    rows(1);
+    this.close(middle.length);
+  }
+
+  /** A column in a row of the group that the names of `rows` are of. */
+  #columnPoint(column: number, last: number, row: number): Point {
+    const point = this.point(column, "((ix)from + l)");
+    if (row === 0) return point;
+    return {
+      ...point,
+      operand: (o) => {
+        const stride = strideText(this.operands[o]!, last, this.inner), at = point.operand(o);
+        return stride === "0" ? at : `${at} + ${row} * (ix)${stride}`;
+      },
+    };
   }
 }

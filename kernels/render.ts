@@ -88,9 +88,10 @@ export class Emitter {
     this.#out = out;
   }
 
-  /** A fresh name. */
+  /** A fresh name, which is no type's, such as u8. */
   name(prefix = "t"): string {
-    return `${prefix}${this.#next++}`;
+    const name = `${prefix}${this.#next++}`;
+    return /^[iuf](8|16|32|64)$/.test(name) ? this.name(prefix) : name;
   }
 
   /**

@@ -51,6 +51,14 @@ test("kernels: running sums of what is not negative never fall, across parts too
   }
 });
 
+/** Sums of whole numbers, which are exact in any order. */
+const reductions = [
+  ["float32", "sum", "add", 0],
+  ["float64", "max", "max", -Infinity],
+  ["int32", "min", "min", 2 ** 31 - 1],
+  ["int64", "sum", "add", 0n],
+] as const;
+
 if (native64) {
   test("kernels: transposed reads in tiles", () => {
     for (const [dtype, components] of [["float32", 1], ["float64", 1], ["float64", 2], ["uint8", 1]] as const) {
@@ -118,6 +126,39 @@ if (native64) {
             operands: [{ data: x, strides }],
             outputs: [{ data: out!, strides }],
           }), [y]);
+        }
+      }
+    }
+  });
+
+  test("kernels: reductions of rows around a step of lanes, and of columns around a group of rows", () => {
+    const sizes = [[1], [63], [64], [65], [127], [128], [130], [3, 200]];
+    const columns = [[70, 1], [70, 3], [5, 4], [70, 5], [33, 8], [70, 9], [1100, 2, 7]];
+    for (const [dtype, name, op, init] of reductions) {
+      for (const [inner, shapes] of [["last", sizes], ["kept", columns]] as const) {
+        for (const shape of shapes) {
+          const kept = inner === "kept", rank = shape.length, total = shape.reduce((x, y) => x * y);
+          const x = fill(dtype, numbers(total).map((v) => v % 50));
+          // Columns lie side by side, and the last row comes first.
+          const dense = shape.map((_, d) => shape.slice(d + 1).reduce((x, y) => x * y, 1));
+          const rows = [1, ...shape.slice(1).map((_, d) => shape[0]! * shape.slice(d + 2).reduce((x, y) => x * y, 1))];
+          const back = rank - 1, strides = kept ? rows.map((s, d) => d === back ? -s : s) : dense;
+          const k = kernel({
+            kind: "reduce",
+            rank,
+            reduced: kept ? rank - 1 : rank,
+            inner,
+            operands: [operand(dtype)],
+            body: [b.binary("mul", load(0, dtype), load(0, dtype))],
+            reduction: monoid(name, op, dtype, init),
+            epilogue: [acc(0, dtype)],
+            outputs: [output(dtype, kept ? "unit" : "single")],
+          });
+          same(`${name} ${dtype} ${inner} [${shape}]`, k, ([y]) => ({
+            sizes: shape,
+            operands: [{ data: x, strides, offset: kept ? rows[back]! * (shape[back]! - 1) : 0 }],
+            outputs: [{ data: y!, strides: kept ? [1, ...rows.slice(1).map(() => 0)] : shape.map(() => 0) }],
+          }), [memory(dtype, kept ? shape[0]! : 1)]);
         }
       }
     }

@@ -7,6 +7,7 @@ import { type Expr, ExprBuilder } from "../kernels/expr.ts";
 import { renderJs } from "../kernels/js.ts";
 import { helpers } from "../kernels/preamble/js.ts";
 import type { Access, Kernel, Monoid, ScatterMode } from "../kernels/kernel.ts";
+import { Emitter, Writer } from "../kernels/render.ts";
 import { holds, simplify } from "../kernels/simplify.ts";
 import {
   acc,
@@ -599,6 +600,13 @@ test("kernels: C is self-contained, and offsets are as wide as the kernel says",
       kernel({ operands: [operand("float32")], body: [load(0, "float32")], outputs: [output("float32")], wide: true }),
     ).includes("const n0 = n[0];"),
   );
+});
+
+test("kernels: no value has the name of a type", () => {
+  const dialect = { leaf: () => null, operation: () => "", declare: () => "" };
+  const emit = new Emitter(dialect, new Writer()), names = Array.from({ length: 70 }, () => emit.name("u"));
+  assert.equal(new Set(names).size, 70);
+  for (const type of ["u8", "u16", "u32", "u64"]) assert.ok(!names.includes(type), type);
 });
 
 test("kernels: float16 rounding is exact", () => {
