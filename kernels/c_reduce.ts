@@ -147,31 +147,17 @@ export class CReduce extends CText {
       return out.close();
     }
     const side = lanesOf(m);
-    out.line(`const ix width = high - low < ${side} ? high - low : ${side};`);
     this.arrays(m, "lane", side);
-    this.fill(m, "lane", "width");
+    this.fill(m, "lane", String(side));
     const point = this.point(last, "(i + l)");
     this.#steps(side, (count) => {
       const header = `for (ix l = 0; l < ${count}; l++) {`;
       this.vectors(header, point, () => this.feed(m, point, this.elements(m, "lane", "l")));
     });
-    const fold = (half: string) => {
+    this.#halves(side, (half) => {
       const high = m.dtypes.map((d, j) => this.fresh(d, `lane${j}[l + ${half}]`));
       this.combine(m, this.elements(m, "lane", "l"), high);
-    };
-    out.open(`if (width == ${side}) {`);
-    this.#halves(side, fold);
-    out.middle("} else {");
-    out.open("for (ix w = width; w > 1;) {");
-    out.line("const ix half = (w + 1) >> 1;");
-    out.line("#pragma omp simd");
-    out.open("for (ix l = 0; l < w - half; l++) {");
-    fold("half");
-    out.close();
-    out.line("w = half;");
-    out.close();
-    out.close();
-    out.open("if (width > 0) {");
+    });
     if (cascade) {
       out.line("for (u64 c = pushed++; c & 1; c >>= 1) {");
       out.line(`  top--;`);
@@ -182,7 +168,6 @@ export class CReduce extends CText {
     } else {
       this.combine(m, acc, m.dtypes.map((d, j) => this.fresh(d, `lane${j}[0]`)));
     }
-    out.close();
     out.close();
   }
 
@@ -204,7 +189,7 @@ export class CReduce extends CText {
     out.close();
   }
 
-  /** Folds `side` lanes in halves, by loops of fixed lengths. */
+  /** Folds `side` lanes in halves, by loops of fixed lengths: lanes without an element hold what changes nothing. */
   #halves(side: number, fold: (half: string) => void): void {
     const { out } = this;
     for (let half = side / 2; half >= 1; half /= 2) {

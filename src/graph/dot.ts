@@ -28,7 +28,11 @@ type Make<G> = <N extends PrimitiveName>(name: N, ins: readonly G[], params: Pri
 
 /** A product with a vector as a sum of products; half precisions are multiplied and summed in float32. */
 export function asSum<G extends Aval>(make: Make<G>, product: Aval, x: G, y: G): G {
-  const { shape, dtype } = product, batch = shape.slice(0, -2), m = shape.at(-2)!, n = shape.at(-1)!, k = x.shape.at(-1)!;
+  const { shape, dtype } = product,
+    batch = shape.slice(0, -2),
+    m = shape.at(-2)!,
+    n = shape.at(-1)!,
+    k = x.shape.at(-1)!;
   const work: DType = isInexact(dtype) && !inLibraries.has(dtype) ? "float32" : dtype;
   // The vector's axis comes where the matrix has it: [.., m, k] with [.., 1, k], or [.., k, n] with [.., k, 1].
   const space = n === 1 ? [...batch, m, k] : [...batch, k, n];
