@@ -10,7 +10,10 @@ import { specialPieces } from "./c_special.ts";
 import { callsOf } from "./c_text.ts";
 import { trigPieces } from "./c_trig.ts";
 
-/** Types and attributes every kernel starts with. */
+/**
+ * Types and attributes every kernel starts with. GCC's library makes a team of one thread where a loop is too short for more, which takes half
+ * a microsecond; the kernel's own function of that name does without, and calls the library's by its version.
+ */
 export const cTypes = `typedef signed char i8;
 typedef short i16;
 typedef int i32;
@@ -22,6 +25,15 @@ typedef unsigned long long u64;
 typedef float f32;
 typedef double f64;
 #define INLINE static inline __attribute__((always_inline))
+#if defined(_OPENMP) && defined(__ELF__) && !defined(__clang__)
+void tnp_team(void (*)(void *), void *, unsigned, unsigned);
+__asm__(".symver tnp_team, GOMP_parallel@GOMP_4.0");
+__attribute__((weak, visibility("hidden")))
+void GOMP_parallel(void (*run)(void *), void *data, unsigned threads, unsigned flags) {
+  if (threads == 1) run(data);
+  else tnp_team(run, data, threads, flags);
+}
+#endif
 `;
 
 const types = ["i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64"] as const;
