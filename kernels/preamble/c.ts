@@ -10,10 +10,7 @@ import { specialPieces } from "./c_special.ts";
 import { callsOf } from "./c_text.ts";
 import { trigPieces } from "./c_trig.ts";
 
-/**
- * Types and attributes every kernel starts with. GCC's library makes a team of one thread where a loop is too short for more, which takes half
- * a microsecond; the kernel's own function of that name does without, and calls the library's by its version.
- */
+/** Types and attributes every kernel starts with. */
 export const cTypes = `typedef signed char i8;
 typedef short i16;
 typedef int i32;
@@ -25,7 +22,14 @@ typedef unsigned long long u64;
 typedef float f32;
 typedef double f64;
 #define INLINE static inline __attribute__((always_inline))
-#if defined(_OPENMP) && defined(__ELF__) && !defined(__clang__)
+`;
+
+/**
+ * For kernels whose parallel loops lie in no other. GCC's library makes a team of one thread where a loop is too short for more, which
+ * takes half a microsecond; the kernel's own function of that name does without, and calls the library's by its version. Inside another
+ * parallel loop, as in sorts, a loop without a team would be shared out among the threads of the outer one.
+ */
+export const cTeam = `#if defined(_OPENMP) && defined(__ELF__) && !defined(__clang__)
 void tnp_team(void (*)(void *), void *, unsigned, unsigned);
 __asm__(".symver tnp_team, GOMP_parallel@GOMP_4.0");
 __attribute__((weak, visibility("hidden")))
