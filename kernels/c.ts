@@ -11,7 +11,7 @@ import { CReduce } from "./c_reduce.ts";
 import { CScan, CScatter } from "./c_scan.ts";
 import type { Kernel } from "./kernel.ts";
 import { accExprs } from "./monoid.ts";
-import { cLibrary, cPreamble, cTypes } from "./preamble/c.ts";
+import { cLibrary, cPreamble, cTeam, cTypes } from "./preamble/c.ts";
 import { simplify } from "./simplify.ts";
 
 const texts = { map: CMap, reduce: CReduce, scan: CScan, scatter: CScatter } as const;
@@ -62,5 +62,6 @@ export function renderC(kernel: Kernel): string {
   const text = new texts[k.kind](k).render();
   const preamble = cPreamble(text);
   const title = kernel.comment.replace(/[^\x20-\x7e]|\*\//g, " ");
-  return `/* ${title} */\n${cTypes}${cLibrary(preamble + text)}${preamble}\n${text}`;
+  const team = text.includes("omp parallel") ? cTeam : "";
+  return `/* ${title} */\n${cTypes}${team}${cLibrary(preamble + text)}${preamble}\n${text}`;
 }

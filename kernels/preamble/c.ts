@@ -24,6 +24,22 @@ typedef double f64;
 #define INLINE static inline __attribute__((always_inline))
 `;
 
+/**
+ * For kernels whose parallel loops lie in no other. GCC's library makes a team of one thread where a loop is too short for more, which
+ * takes half a microsecond; the kernel's own function of that name does without, and calls the library's by its version. Inside another
+ * parallel loop, as in sorts, a loop without a team would be shared out among the threads of the outer one.
+ */
+export const cTeam = `#if defined(_OPENMP) && defined(__ELF__) && !defined(__clang__)
+void tnp_team(void (*)(void *), void *, unsigned, unsigned);
+__asm__(".symver tnp_team, GOMP_parallel@GOMP_4.0");
+__attribute__((weak, visibility("hidden")))
+void GOMP_parallel(void (*run)(void *), void *data, unsigned threads, unsigned flags) {
+  if (threads == 1) run(data);
+  else tnp_team(run, data, threads, flags);
+}
+#endif
+`;
+
 const types = ["i8", "i16", "i32", "i64", "u8", "u16", "u32", "u64"] as const;
 
 function integers(make: (t: string, signed: boolean, wide: string) => Record<string, string>): Record<string, string> {

@@ -80,9 +80,14 @@ export function bind<P>(prim: Primitive<P>, inputs: readonly Node[], params: P, 
   }
   if (home === undefined) throw new DeviceError(`${prim.name}: no device given`);
   const p = prim as Primitive;
-  const node = new Node(p, inputs, params, p.infer(inputs, params), home, context.stage);
+  return rebind(p, inputs, params, p.infer(inputs, params), home);
+}
+
+/** Binds without checks what was bound before on inputs of these shapes and dtypes: `aval` tells its result's. */
+export function rebind(prim: Primitive, inputs: readonly Node[], params: unknown, aval: Aval, device: Device): Node {
+  const node = new Node(prim, inputs, params, aval, device, context.stage);
   const { recorders } = context;
-  for (let i = 0; i < recorders.length; i++) recorders[i]!.record(node, p, inputs, params);
+  for (let i = 0; i < recorders.length; i++) recorders[i]!.record(node, prim, inputs, params);
   return node;
 }
 

@@ -5,7 +5,6 @@
  * @module
  */
 import { addressOf, native } from "../../ffi/mem.ts";
-import { runtime } from "../../ffi/runtime.ts";
 import type { Address } from "../../ffi/types.ts";
 import { compileJs, cost } from "../../kernels/js.ts";
 import { type BlockLayout, blockLayout, type Kernel, type Operand, type Output } from "../../kernels/kernel.ts";
@@ -21,7 +20,7 @@ import { Slots } from "./slots.ts";
 import { WasmChoice } from "./wasm_choice.ts";
 
 /** Launches estimated below this many nanoseconds stay in JavaScript: the call would cost as much. */
-const SMALL = runtime.name === "node" ? 1500 : 400;
+const SMALL = 100;
 
 /** From so many points on JavaScript takes long enough, whatever the kernel, for the code on disk to be looked for. */
 const MANY = 1 << 20;

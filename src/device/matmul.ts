@@ -20,8 +20,10 @@ import { matmulBlocks } from "./matmul_wasm.ts";
 import { withOneThread } from "./threads.ts";
 import { wasmAvailable } from "./wasm.ts";
 
-/** Up to this many multiplications a call into a library costs more than JavaScript. */
+/** Up to this many multiplications opening a library does not pay; one that is open is faster for any. */
 const TINY = 1024;
+/** Up to this many OpenBLAS stays on one thread and is called once, where oneDNN takes five calls, which are 0.6 microseconds. */
+const SHORT = 1 << 18;
 /** Up to this many multiplications of one pair of matrices copies cost more than WebAssembly's vectors save. */
 const SMALL = 4096;
 /** Nanoseconds of one multiplication in JavaScript; BigInts are slow. */
@@ -95,22 +97,25 @@ function takeable(host: Host, arg: ArrayArg, dtype: DType, to: DType, copies: Bu
 function multiply(host: Host, dtype: DType, call: Call, chain: readonly Step[] | null): boolean {
   const { inputs: [a, b], output: out } = call as Call & { readonly inputs: readonly [ArrayArg, ArrayArg] };
   const problem = problemOf(a, b, out);
-  if (problem.k === 0 || problem.work <= TINY) {
+  const known = Object.hasOwn(BLAS, dtype);
+  if (problem.work === 0 || problem.work <= TINY && !(known && openblas.opened)) {
     multiplyBy(matmulJs, dtype, problem);
     return false;
   }
   const half = dtype === "bfloat16" || dtype === "float16";
-  const open = (half || Object.hasOwn(BLAS, dtype)) && librariesPay(problem.work);
+  const open = (half || known) && librariesPay(problem.work);
   const library = open && (dtype === "float32" || half) ? onednn.get() : null;
-  const blas = open && Object.hasOwn(BLAS, dtype) ? openblas.get() : null;
+  const blas = open && known ? openblas.get() : null;
   if (library !== null || blas !== null) {
     const copies: Buffer[] = [];
     try {
       const x = takeable(host, a, dtype, dtype, copies), y = takeable(host, b, dtype, dtype, copies);
       const plain = problemOf(x, y, out);
+      const fuses = chain !== null && chain.length > 0;
       let product: Product | null = null;
-      if (library !== null) {
-        if (chain !== null && chain.length > 0) {
+      if (blas !== null && !fuses && problem.work <= SHORT) product = prepareBlas(dtype as keyof typeof BLAS, plain);
+      if (library !== null && product === null) {
+        if (fuses) {
           const whole = problemOf(x, y, out, call.operands.map((operand) => operand.strides));
           product = matmulDnnl(library, dtype as "float32", whole, chain, call.operands);
         }

@@ -1,34 +1,34 @@
 /**
- * Plans by structure, with a bound on how many and how long their keys are.
+ * What is known of structures, with a bound on how many and how long their keys are; among it, the plans of devices.
  * @module
  */
 import type { Device } from "../device/device.ts";
+import type { Key } from "./key.ts";
 import type { Plan } from "./plan.ts";
-import type { Walk } from "./topo.ts";
 
-interface Entry {
+interface Entry<T> {
   readonly code: Float64Array;
-  /** Null where the structure was seen, but needed no plan. */
-  plan: Plan | null;
+  /** Null where the structure was seen and nothing else. */
+  value: T | null;
   /** When it was last asked for. */
   tick: number;
 }
 
-/** Plans of one device, least recently used ones leave first. */
-export class PlanCache {
+/** Values by structure, least recently used ones leave first. */
+export class StructureCache<T> {
   /** Look-ups of structures that were seen before, and of others. */
   hits = 0;
   misses = 0;
-  #maxPlans: number;
+  #most: number;
   #maxNumbers: number;
-  #table = new Map<number, Entry[]>();
+  #table = new Map<number, Entry<T>[]>();
   #count = 0;
   #numbers = 0;
   #tick = 0;
 
   /** @param maxNumbers bound on the numbers of all keys together */
-  constructor(maxPlans = 2048, maxNumbers = 4_000_000) {
-    this.#maxPlans = maxPlans;
+  constructor(most = 2048, maxNumbers = 4_000_000) {
+    this.#most = most;
     this.#maxNumbers = maxNumbers;
   }
 
@@ -37,40 +37,40 @@ export class PlanCache {
     return this.#count;
   }
 
-  /** The plan of a walk's structure: null for one that was seen but has none, undefined for a new one. */
-  get(walk: Walk): Plan | null | undefined {
-    const entry = this.#find(walk);
+  /** What is known of a structure: null for one that was seen and nothing else, undefined for a new one. */
+  get(key: Key): T | null | undefined {
+    const entry = this.#find(key);
     if (entry === undefined) {
       this.misses++;
       return undefined;
     }
     this.hits++;
     entry.tick = ++this.#tick;
-    return entry.plan;
+    return entry.value;
   }
 
-  #find(walk: Walk): Entry | undefined {
-    const entries = this.#table.get(walk.hash);
+  #find(key: Key): Entry<T> | undefined {
+    const entries = this.#table.get(key.hash);
     if (entries === undefined) return undefined;
-    for (let i = 0; i < entries.length; i++) if (walk.matches(entries[i]!.code)) return entries[i]!;
+    for (let i = 0; i < entries.length; i++) if (key.matches(entries[i]!.code)) return entries[i]!;
     return undefined;
   }
 
-  /** Keeps the plan of a walk's structure, or that it was seen. */
-  set(walk: Walk, plan: Plan | null): void {
-    if (walk.length * 4 > this.#maxNumbers) return;
-    const known = this.#find(walk);
+  /** Keeps what is known of a structure, or that it was seen. */
+  set(key: Key, value: T | null): void {
+    if (key.length * 4 > this.#maxNumbers) return;
+    const known = this.#find(key);
     if (known !== undefined) {
-      known.plan = plan;
+      known.value = value;
       return;
     }
-    const entry = { code: walk.code.slice(0, walk.length), plan, tick: ++this.#tick };
-    const entries = this.#table.get(walk.hash);
-    if (entries === undefined) this.#table.set(walk.hash, [entry]);
+    const entry = { code: key.code.slice(0, key.length), value, tick: ++this.#tick };
+    const entries = this.#table.get(key.hash);
+    if (entries === undefined) this.#table.set(key.hash, [entry]);
     else entries.push(entry);
     this.#count++;
-    this.#numbers += walk.length;
-    if (this.#count > this.#maxPlans || this.#numbers > this.#maxNumbers) this.#shrink();
+    this.#numbers += key.length;
+    if (this.#count > this.#most || this.#numbers > this.#maxNumbers) this.#shrink();
   }
 
   /** Drops the half that was used longest ago. */
@@ -90,11 +90,11 @@ export class PlanCache {
   }
 }
 
-const caches = new WeakMap<Device, PlanCache>();
+const caches = new WeakMap<Device, StructureCache<Plan>>();
 
 /** The plans of a device. */
-export function planCache(device: Device): PlanCache {
+export function planCache(device: Device): StructureCache<Plan> {
   let cache = caches.get(device);
-  if (cache === undefined) caches.set(device, cache = new PlanCache());
+  if (cache === undefined) caches.set(device, cache = new StructureCache());
   return cache;
 }

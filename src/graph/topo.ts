@@ -3,11 +3,12 @@
  * under which plans are kept. Values of plain numbers are not part of it.
  * @module
  */
-import { type DType, dtypeInfo, dtypeNames } from "../base/dtype.ts";
+import { type DType, dtypeInfo } from "../base/dtype.ts";
 import { DisposedError, TracerError } from "../base/errors.ts";
 import type { Device } from "../device/device.ts";
 import type { Primitive } from "../core/primitive.ts";
 import type { Node } from "../core/trace.ts";
+import { DTYPES, Key, marks } from "./key.ts";
 
 /** What a plan must know of a node besides its structure; a sum of these. */
 export const flags = {
@@ -18,31 +19,6 @@ export const flags = {
   /** It was computed before without being stored. */
   again: 4,
 } as const;
-
-const INPUT = -1,
-  OBJECT = -2,
-  ARRAY = -3,
-  TEXT = -4,
-  NULL = -5,
-  TRUE = -6,
-  FALSE = -7,
-  FLOAT = -8,
-  COPY = -9,
-  /** This one and those below it, one for each dtype. */
-  LEAF = -10;
-
-const DTYPES = dtypeNames.length;
-
-const textIds = new Map<string, number>();
-
-function intern<K>(table: Map<K, number>, key: K): number {
-  let id = table.get(key);
-  if (id === undefined) {
-    id = table.size;
-    table.set(key, id);
-  }
-  return id;
-}
 
 /** What a walk must know of a primitive, by its number. */
 const roles: number[] = [];
@@ -64,7 +40,7 @@ function empty(list: Node[], count: number): void {
 }
 
 /** The nodes of a graph in an order in which inputs come first, and its key. Lists are longer than what is in them. */
-export class Walk {
+export class Walk extends Key {
   /** Every node that takes part, inputs first; each node's `mark` is its position. */
   readonly nodes: Node[] = [];
   count = 0;
@@ -79,10 +55,6 @@ export class Walk {
   /** Positions of the roots, in the order given. */
   readonly roots: number[] = [];
   rootCount = 0;
-  /** The key: `code[0 .. length)`. */
-  code: Float64Array = new Float64Array(256);
-  length = 0;
-  hash = 0;
   readonly #uses: number[] = [];
   readonly #stack: Node[] = [];
   readonly #next: number[] = [];
@@ -99,18 +71,18 @@ export class Walk {
   run(roots: readonly Node[], copy = false, placeholders: ReadonlyMap<Node, number> | null = null): void {
     this.clear();
     this.#placeholders = placeholders;
-    if (copy) this.#push(COPY);
+    if (copy) this.push(marks.copy);
     if (placeholders !== null) {
       for (const node of placeholders.keys()) this.#enter(node);
     }
     for (let i = 0; i < roots.length; i++) this.#visit(roots[i]!);
-    this.#push(INPUT);
+    this.push(marks.input);
     const { nodes, count } = this;
     for (let i = 0; i < roots.length; i++) {
       const at = roots[i]!.mark;
       this.roots[this.rootCount++] = at;
       this.flags[at] = flags.root;
-      this.#push(at);
+      this.push(at);
     }
     // Eight nodes a number.
     let packed = 1;
@@ -125,11 +97,11 @@ export class Walk {
       }
       packed = packed << 3 | f;
       if ((i & 7) === 7) {
-        this.#push(packed);
+        this.push(packed);
         packed = 1;
       }
     }
-    this.#push(packed);
+    this.push(packed);
   }
 
   /** Lets go of every node. */
@@ -143,16 +115,7 @@ export class Walk {
       this.rootCount =
         0;
     this.#placeholders = null;
-    this.length = 0;
-    this.hash = 0;
-  }
-
-  /** Whether the key equals another one. */
-  matches(code: Float64Array): boolean {
-    const { length } = this;
-    if (code.length !== length) return false;
-    for (let i = 0; i < length; i++) if (code[i] !== this.code[i]) return false;
-    return true;
+    this.reset();
   }
 
   #seen(node: Node): boolean {
@@ -195,14 +158,14 @@ export class Walk {
     const { prim } = node;
     if (prim === null || (this.#placeholders !== null && this.#placeholders.has(node))) {
       this.leaves[this.leafCount++] = node;
-      this.#push(LEAF - dtypeInfo(node.dtype).code);
+      this.push(marks.leaf - dtypeInfo(node.dtype).code);
       const { shape, strides } = node;
-      this.#numbers(shape);
-      if (prim === null) { for (let i = 0; i < shape.length; i++) this.#push(shape[i] === 1 ? 0 : strides[i]!); }
+      this.numbers(shape);
+      if (prim === null) { for (let i = 0; i < shape.length; i++) this.push(shape[i] === 1 ? 0 : strides[i]!); }
       return;
     }
     const role = roles[prim.id] ?? roleOf(prim);
-    this.#push(prim.id * DTYPES + dtypeInfo(node.dtype).code);
+    this.push(prim.id * DTYPES + dtypeInfo(node.dtype).code);
     if (role === SCALAR) {
       if (prim.name === "disposed") throw new DisposedError("evaluate: a value was used after dispose()");
       this.scalars[this.scalarCount++] = node;
@@ -218,49 +181,10 @@ export class Walk {
     for (let i = 0; i < inputs.length; i++) {
       const input = inputs[i]!.mark;
       this.#uses[input]!++;
-      this.#push(input);
+      this.push(input);
     }
-    this.#push(INPUT);
-    if (node.params !== null) this.#value(node.params);
-  }
-
-  #numbers(list: readonly number[]): void {
-    this.#push(list.length);
-    for (let i = 0; i < list.length; i++) this.#push(list[i]!);
-  }
-
-  #value(value: unknown): void {
-    if (typeof value === "number") {
-      if (!Number.isSafeInteger(value) || value < 0) this.#push(FLOAT);
-      if (Number.isNaN(value) || Object.is(value, -0)) this.#push(intern(textIds, Object.is(value, -0) ? "-0" : "NaN"));
-      else this.#push(value);
-    } else if (value === null || value === undefined) this.#push(NULL);
-    else if (typeof value === "boolean") this.#push(value ? TRUE : FALSE);
-    else if (Array.isArray(value)) {
-      this.#push(ARRAY);
-      this.#push(value.length);
-      for (let i = 0; i < value.length; i++) this.#value(value[i]);
-    } else if (typeof value === "object") {
-      this.#push(OBJECT);
-      for (const key in value) {
-        this.#push(intern(textIds, key));
-        this.#value((value as Record<string, unknown>)[key]);
-      }
-      this.#push(OBJECT);
-    } else {
-      this.#push(TEXT);
-      this.#push(intern(textIds, `${typeof value} ${String(value)}`));
-    }
-  }
-
-  #push(value: number): void {
-    if (this.length === this.code.length) {
-      const code = new Float64Array(this.length * 2);
-      code.set(this.code);
-      this.code = code;
-    }
-    this.code[this.length++] = value;
-    this.hash = (Math.imul(this.hash, 0x01000193) ^ (value | 0)) | 0;
+    this.push(marks.input);
+    if (node.params !== null) this.value(node.params);
   }
 }
 

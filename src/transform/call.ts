@@ -9,10 +9,11 @@ import { isInexact } from "../base/dtype.ts";
 import type { BatchArg, Primitive, VjpContext } from "../core/primitive.ts";
 import { bind, context, isWatched, type Node } from "../core/trace.ts";
 import type { Argument } from "./capture.ts";
+import type { Bound } from "./log.ts";
 import { argumentOf, Program, spreadArg, zerosOf } from "./program.ts";
 import type { Graph } from "./replay.ts";
 import { computeResults, control, putTogether, resultsOf, valuesOf } from "./several.ts";
-import { type Bound, pullBack } from "./tape.ts";
+import { pullBack } from "./tape.ts";
 import { assignedCell } from "./variable.ts";
 
 /** A program whose outputs are another one's, and then values of its slots that a derivative needs. */

@@ -13,71 +13,11 @@ import * as ops from "../core/ops.ts";
 import type { Primitive } from "../core/primitive.ts";
 import { context, isDisposed, type Node, type Recorder } from "../core/trace.ts";
 import { vectorize } from "./batch.ts";
+import { type Bound, Log } from "./log.ts";
+import { recall } from "./recall.ts";
 import { pickedIndex } from "./several.ts";
 import { tidy } from "./tracing.ts";
 import { assignedCell, Cell } from "./variable.ts";
-
-/** One primitive as it was bound. */
-export interface Bound {
-  readonly node: Node;
-  readonly prim: Primitive;
-  readonly inputs: readonly Node[];
-  readonly params: unknown;
-}
-
-let logs = 0;
-
-/** What a tape holds: what was bound, and the nodes that it follows, each with a place. */
-class Log {
-  entries: Bound[] = [];
-  readonly nodes: Node[] = [];
-  /** The nodes each variable was read as. */
-  readonly reads = new Map<object, Set<Node>>();
-  /** Nodes know the first log that follows them by its number. */
-  readonly #id = ++logs;
-  /** Places of nodes that another log followed before. */
-  #others: Map<Node, number> | null = null;
-
-  /** The place of a node; -1 for one that is not followed. */
-  placeOf(node: Node): number {
-    if (node.log === this.#id) return node.place;
-    return this.#others === null ? -1 : this.#others.get(node) ?? -1;
-  }
-
-  watch(node: Node): void {
-    if (this.placeOf(node) >= 0) return;
-    const place = this.nodes.length;
-    this.nodes.push(node.hold());
-    if (node.log === 0) {
-      node.log = this.#id;
-      node.place = place;
-    } else (this.#others ??= new Map()).set(node, place);
-  }
-
-  add(entry: Bound): void {
-    this.entries.push(entry);
-    this.watch(entry.node);
-    const { inputs } = entry;
-    for (let i = 0; i < inputs.length; i++) inputs[i]!.hold();
-  }
-
-  release(): void {
-    const { entries, nodes } = this;
-    this.entries = [];
-    for (let i = 0; i < entries.length; i++) {
-      const { inputs } = entries[i]!;
-      for (let k = 0; k < inputs.length; k++) inputs[k]!.drop();
-    }
-    for (let i = 0; i < nodes.length; i++) {
-      const node = nodes[i]!;
-      if (node.log === this.#id) node.log = 0;
-      node.drop();
-    }
-    nodes.length = 0;
-    this.#others = null;
-    if (this.reads.size > 0) this.reads.clear();
-  }
-}
 
 /** What a gradient is taken with respect to: a node, or a variable. */
 export type Source = Node | Cell;
@@ -227,7 +167,14 @@ export class Tape implements Recorder {
     seeds: readonly (Node | null)[] | null = null,
     unconnected: Unconnected = "none",
   ): (Node | null)[] {
-    return this.#use("gradient", () => this.#sweep("gradient", targets, sources, seeds, unconnected));
+    return this.#use(
+      "gradient",
+      [0, Number(unconnected === "zero")],
+      targets,
+      sources,
+      seeds,
+      () => this.#sweep("gradient", targets, sources, seeds, unconnected),
+    );
   }
 
   /**
@@ -244,7 +191,7 @@ export class Tape implements Recorder {
     unconnected: Unconnected = "none",
     chunk: number | null = null,
   ): (Node | null)[] {
-    return this.#use("jacobian", () => {
+    return this.#use("jacobian", [1, Number(unconnected === "zero"), chunk ?? 0], [target], sources, null, () => {
       const rows = (start: number, count: number): Node =>
         ops.reshape(unitRows(target, target.size, start, count), [count, ...target.shape]);
       const grads = this.#rows("jacobian", target, sources, target.size, rows, chunk);
@@ -278,7 +225,8 @@ export class Tape implements Recorder {
         }`,
       );
     }
-    const [result] = this.#use("batch_jacobian", () => {
+    const kind = [2, Number(unconnected === "zero"), chunk ?? 0];
+    const [result] = this.#use("batch_jacobian", kind, [target], [source], null, () => {
       const columns = inner.reduce((a, b) => a * b, 1);
       const rows = (start: number, count: number): Node => {
         const units = ops.reshape(unitRows(target, columns, start, count), [count, 1, ...inner]);
@@ -328,24 +276,42 @@ export class Tape implements Recorder {
   }
 
   /** Runs a sweep: unseen by this tape unless it is persistent, and once only unless it is persistent. */
-  #use<T extends readonly (Node | null)[]>(name: string, fn: () => T): T {
+  #use(
+    name: string,
+    kind: readonly number[],
+    targets: readonly Node[],
+    sources: readonly Source[],
+    seeds: readonly (Node | null)[] | null,
+    fn: () => readonly (Node | null)[],
+  ): (Node | null)[] {
     if (this.#spent) {
       throw new Error(
         `${name}: the tape was used up; a tape gives one gradient unless it is made with { persistent: true }, and none after its end`,
       );
     }
-    if (this.persistent) return tidy(fn);
+    const log = this.#log;
+    const places = sources.map((source) => this.#placesOf(source));
+    const answer = () => recall(log, { kind, targets, seeds, sources, places }, () => tidy(fn));
+    if (this.persistent) return [...answer()];
     this.stop();
     this.#spent = true;
     try {
-      const result = tidy(fn);
+      const result = answer();
       for (const node of result) node?.hold();
-      this.#log.release();
+      log.release();
       for (const node of result) if (node !== null) node.holders--;
-      return result;
+      return [...result];
     } finally {
-      this.#log.release();
+      log.release();
     }
+  }
+
+  /** The places of a source: of a variable, one for each value with which it was read. */
+  #placesOf(source: Source): readonly number[] {
+    const log = this.#log;
+    if (source instanceof Cell) return [...(log.reads.get(source) ?? [])].map((node) => log.placeOf(node));
+    const place = log.placeOf(source);
+    return place < 0 ? [] : [place];
   }
 
   #sweep(
@@ -356,11 +322,7 @@ export class Tape implements Recorder {
     unconnected: Unconnected,
   ): (Node | null)[] {
     const log = this.#log;
-    const places = sources.map((source): readonly number[] => {
-      if (source instanceof Cell) return [...(log.reads.get(source) ?? [])].map((node) => log.placeOf(node));
-      const place = log.placeOf(source);
-      return place < 0 ? [] : [place];
-    });
+    const places = sources.map((source) => this.#placesOf(source));
     const cotangents = new Cotangents(log, places);
     const given: Node[] = [];
     for (let i = 0; i < targets.length; i++) {
