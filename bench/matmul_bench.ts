@@ -78,3 +78,34 @@ suite(
     }))
   ),
 );
+
+/** Products with a vector, which are as fast as memory. */
+const withVectors = {
+  "matrix x vector": [[1000, 1000], [1000]],
+  "vector x matrix": [[1000], [1000, 1000]],
+  "scalar product": [[1_000_000], [1_000_000]],
+} as const;
+
+suite(
+  "products with a vector",
+  (["float32", "float64", "int64"] as const).flatMap((dtype) =>
+    Object.entries(withVectors).map(([name, shapes]): Case => ({
+      name: `${name} ${dtype} 1M`,
+      size: 1_000_000,
+      make: () => {
+        const [a, b] = shapes.map((shape) => tnp.random.randn(...shape).mul(10).astype(dtype));
+        a!.dataSync();
+        b!.dataSync();
+        return () => compute(tnp.matmul(a!, b!));
+      },
+      python: everywhere(
+        `a, b = (np.asarray(rng.standard_normal(s) * 10).astype(np.${dtype}) for s in [${
+          shapes.map((shape) => `(${shape.join()},)`).join()
+        }])`,
+        "a, b",
+        "np.matmul(a, b)",
+        true,
+      ),
+    }))
+  ),
+);
