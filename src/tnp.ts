@@ -82,6 +82,7 @@ export {
   vdot,
   vecdot,
 } from "./numpy/products.ts";
+export * from "./numpy/quantiles.ts";
 export * as random from "./numpy/random.ts";
 export * from "./numpy/ranges.ts";
 export * from "./numpy/rearranging.ts";
@@ -137,7 +138,21 @@ export {
 } from "./numpy/searching.ts";
 export * from "./numpy/shape.ts";
 export { argsort, searchsorted, sort } from "./numpy/sorting.ts";
-export * from "./numpy/statistics.ts";
+export {
+  average,
+  type AverageOptions,
+  mean,
+  type MeanOptions,
+  nanargmax,
+  nanargmin,
+  nanmax,
+  nanmean,
+  nanmin,
+  nanstd,
+  nanvar,
+  std,
+  var,
+} from "./numpy/statistics.ts";
 export { type GradientOptions, GradientTape, type GradientTapeOptions, type JacobianOptions } from "./numpy/tape.ts";
 export {
   type ArraySpec,

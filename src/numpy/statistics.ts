@@ -2,7 +2,7 @@
  * Means and spreads over axes, with and without NaN.
  * @module
  */
-import { type DType, dtypes, isComplex, isInexact, realOf } from "../base/dtype.ts";
+import { type DType, isComplex, isInexact, realOf } from "../base/dtype.ts";
 import { ShapeError } from "../base/errors.ts";
 import { defaultFloat, promoteTypes, resultType } from "../base/promote.ts";
 import { formatShape, reducedShape, sameShape } from "../base/shape.ts";
@@ -18,9 +18,8 @@ import {
   type SpreadOptions,
   wrap,
 } from "../array.ts";
-import { checkChoice, checkDType, describe, keywords, within } from "./args.ts";
-import { toNodeOf, toTyped } from "./convert.ts";
-import { flat, sliceAxis } from "./moves.ts";
+import { checkDType, describe, keywords, within } from "./args.ts";
+import { toNodeOf } from "./convert.ts";
 import { anyKnown } from "./reading.ts";
 import { type ArgReduceAxes, extremeNode, keep, maskFor, neutralFor, positionOf, reduceAxes } from "./reduction.ts";
 import { fullLike, lit, number } from "./ufunc.ts";
@@ -29,7 +28,7 @@ import { fullLike, lit, number } from "./ufunc.ts";
 export type MeanOptions = Omit<ReduceOptions, "initial">;
 
 /** The dtype means are returned in. */
-function meanType(name: string, own: DType, wanted: DType | null | undefined): DType {
+export function meanType(name: string, own: DType, wanted: DType | null | undefined): DType {
   if (wanted !== undefined && wanted !== null) return checkDType(name, wanted);
   return isInexact(own) ? own : defaultFloat();
 }
@@ -57,7 +56,8 @@ function over(x: Node, count: Node, dtype: DType): Node {
   return ops.cast(ops.div(ops.cast(x, "float64"), ops.cast(count, "float64")), dtype);
 }
 
-function meanNode(x: Node, axes: readonly number[], mask: Node | null, dtype: DType): Node {
+/** The mean over axes of what a mask lets through, in a dtype. */
+export function meanNode(x: Node, axes: readonly number[], mask: Node | null, dtype: DType): Node {
   const work = ops.cast(x, dtype === "bool" ? "int64" : workType(dtype));
   return over(ops.sum(masked(work, mask), axes), counted(work, axes, mask, realOf(work.dtype)), dtype);
 }
@@ -390,161 +390,4 @@ export function average(
     throw new RangeError("average: the weights sum to zero, so the mean is not defined");
   }
   return finish(ops.div(ops.sum(ops.mul(x, w), axes), total), total);
-}
-
-/** Keywords of `median`. */
-export type MedianOptions = ArgReduceAxes;
-
-/** How `quantile` reads between two elements. */
-export type QuantileMethod = "linear" | "lower" | "higher" | "midpoint" | "nearest";
-
-/** Keywords of `quantile` and `percentile`. */
-export interface QuantileOptions extends ArgReduceAxes {
-  /** How to read between two elements, by NumPy's name; `linear` if absent. */
-  readonly method?: QuantileMethod | undefined;
-}
-
-/** The axes of a reduction as one last axis. */
-function lastAxis(x: Node, axes: readonly number[]): Node {
-  const rest = x.shape.map((_, i) => i).filter((i) => !axes.includes(i));
-  const moved = ops.transpose(x, [...rest, ...axes]);
-  const length = axes.reduce((n, i) => n * x.shape[i]!, 1);
-  return ops.reshape(moved, [...rest.map((i) => x.shape[i]!), length]);
-}
-
-/**
- * The middle of the sorted elements over axes; the mean of the two middle ones for an even count.
- *
- * @param a an array
- * @param axis an axis, several, or null for all
- * @returns an array without the axes; NaN where any element is NaN
- * @throws AxisError for an axis that is not there
- * @example
- * ```ts
- * import { tnp } from "@tnp/tnp";
- * console.log(tnp.median([[1, 5, 3], [4, 2, 9]], 1).toArray()); // [ 3, 4 ]
- * ```
- * Source: numpy.median
- */
-export function median(a: ArrayLike, ...args: Args<[axis: Axis], MedianOptions>): NDArray {
-  const options = keywords<MedianOptions>("median", ["axis", "keepdims"], args);
-  const given = toNodeOf("median", a);
-  const axes = reduceAxes("median", options.axis, given, true);
-  const type = meanType("median", given.dtype, null);
-  const sorted = ops.sort(lastAxis(given, axes));
-  const axis = sorted.shape.length - 1;
-  const n = sorted.shape[axis]!;
-  const rest = sorted.shape.slice(0, -1);
-  const middle = n === 0
-    ? ops.full([...rest, 1], NaN, number(0, type, given.device))
-    : sliceAxis(sorted, axis, Math.floor((n - 1) / 2), n % 2 === 0 ? 2 : 1);
-  let out = meanNode(middle, [axis], null, type);
-  if (n > 0 && isInexact(given.dtype)) {
-    const last = ops.reshape(sliceAxis(sorted, axis, n - 1, 1), rest);
-    out = ops.where(ops.isnan(last), lit(NaN, out), out);
-  }
-  return wrap(keep(out, given, axes, options.keepdims));
-}
-
-/** Shares from 0 to 1 in the dtype that NumPy reads them in: a plain number takes the array's. @throws RangeError outside of 0 to 1 */
-function shares(name: string, scale: number, q: ArrayLike, x: Node): Node {
-  const plain = typeof q === "number" && dtypes[x.dtype].kind === "f";
-  let out = plain ? toTyped(name, q, x.dtype, x.device) : toNodeOf(name, q, x.device);
-  if (isComplex(out.dtype)) throw new TypeError(`${name}: got q of dtype ${out.dtype}, expected a real one`);
-  if (!isInexact(out.dtype)) out = ops.cast(out, scale === 1 ? "int64" : "float64");
-  if (scale !== 1) out = ops.div(out, lit(scale, out));
-  const outside = (): Node => ops.not(ops.and(ops.less_equal(lit(0, out), out), ops.less_equal(out, lit(1, out))));
-  if (typeof q === "number" ? !(q >= 0 && q <= scale) : anyKnown(outside(), [out, x])) {
-    throw new RangeError(`${name}: q must be from 0 to ${scale}, got ${typeof q === "number" ? q : "others"}`);
-  }
-  return out;
-}
-
-/** Values between two neighbours of the sorted last axis, from the nearer end, so that both ends are met exactly. */
-function between(name: string, x: Node, place: Node, midpoint: boolean, at: (position: Node) => Node): Node {
-  if (x.dtype === "bool") {
-    throw new TypeError(`${name}: dtype bool is not supported with this method; cast with astype`);
-  }
-  const type = promoteTypes(x.dtype, place.dtype, name);
-  const low = ops.floor(place);
-  const [below, above] = [ops.cast(at(low), type), ops.cast(at(ops.ceil(place)), type)];
-  const part = midpoint ? ops.where(ops.equal(low, place), lit(0, place), lit(0.5, place)) : ops.sub(place, low);
-  const t = ops.reshape(ops.cast(part, type), [part.size, ...x.shape.slice(0, -1).map(() => 1)]);
-  const gap = ops.sub(above, below);
-  const near = ops.add(below, ops.mul(gap, t));
-  const far = ops.sub(above, ops.mul(gap, ops.sub(lit(1, t), t)));
-  return ops.where(ops.equal(below, above), below, ops.where(ops.less(t, lit(0.5, t)), near, far));
-}
-
-function quantiles(name: string, scale: number, a: ArrayLike, q: ArrayLike, args: readonly unknown[]): NDArray {
-  const options = keywords<QuantileOptions>(name, ["axis", "method", "keepdims"], args);
-  const method = checkChoice(name, "method", options.method ?? "linear", [
-    "linear",
-    "lower",
-    "higher",
-    "midpoint",
-    "nearest",
-  ]);
-  const given = toNodeOf(name, a);
-  if (isComplex(given.dtype)) throw new TypeError(`${name}: got dtype ${given.dtype}, expected a real one`);
-  const axes = reduceAxes(name, options.axis, given, true);
-  const share = shares(name, scale, q, given);
-  const x = ops.sort(lastAxis(given, axes));
-  const axis = x.shape.length - 1;
-  const n = x.shape[axis]!;
-  if (n === 0) throw new ShapeError(`${name}: the array of shape ${formatShape(given.shape)} has no elements`);
-  const wanted = flat(share);
-  const place = ops.mul(wanted, lit(n - 1, wanted));
-  const at = (position: Node): Node => ops.gather(x, [ops.cast(position, "int64")], [axis]);
-  const inexact = isInexact(place.dtype);
-  let out: Node;
-  if (method === "lower") out = at(inexact ? ops.floor(place) : place);
-  else if (method === "higher") out = at(inexact ? ops.ceil(place) : place);
-  else if (method === "nearest") out = at(inexact ? ops.rint(place) : place);
-  else if (method === "linear" && !inexact) out = at(place);
-  else out = between(name, x, inexact ? place : ops.cast(place, "float64"), method === "midpoint", at);
-  if (isInexact(given.dtype)) {
-    const last = ops.reshape(sliceAxis(x, axis, n - 1, 1), x.shape.slice(0, -1));
-    out = ops.where(ops.isnan(last), lit(NaN, out), out);
-  }
-  const kept = options.keepdims ? reducedShape(given.shape, axes, true) : reducedShape(given.shape, axes);
-  return wrap(ops.reshape(out, [...share.shape, ...kept]));
-}
-
-/**
- * The values below which given shares of the elements lie.
- *
- * @param a an array of real numbers
- * @param q shares from 0 to 1
- * @param axis an axis, several, or null for all
- * @returns the shape of q, then a's without the axes; NaN where any element is NaN
- * @throws TypeError for complex numbers
- * @example
- * ```ts
- * import { tnp } from "@tnp/tnp";
- * console.log(tnp.quantile([1, 2, 3, 4], [0.25, 0.5]).toArray()); // [ 1.75, 2.5 ]
- * ```
- * Source: numpy.quantile
- */
-export function quantile(a: ArrayLike, q: ArrayLike, ...args: Args<[axis: Axis], QuantileOptions>): NDArray {
-  return quantiles("quantile", 1, a, q, args);
-}
-
-/**
- * The values below which given percentages of the elements lie.
- *
- * @param a an array of real numbers
- * @param q percentages from 0 to 100
- * @param axis an axis, several, or null for all
- * @returns the shape of q, then a's without the axes; NaN where any element is NaN
- * @throws TypeError for complex numbers
- * @example
- * ```ts
- * import { tnp } from "@tnp/tnp";
- * console.log(tnp.percentile([1, 2, 3, 4], 50).toArray()); // 2.5
- * ```
- * Source: numpy.percentile
- */
-export function percentile(a: ArrayLike, q: ArrayLike, ...args: Args<[axis: Axis], QuantileOptions>): NDArray {
-  return quantiles("percentile", 100, a, q, args);
 }

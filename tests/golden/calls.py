@@ -628,6 +628,10 @@ def edges():
         for q in [0, 1, 0.5, [0.25, 0.75], [0, 1]]:
             for method in ["linear", "lower", "higher", "nearest", "midpoint"]:
                 part.add("quantile", ref(d, "w"), q, method=method)
+        # Not [0, 1]: of these integers NumPy reads the last element for 0 in three methods.
+        for q in [0, 1, 0.5, 0.3, [0.1, 0.25, 0.75, 0.95], [0, 0.5, 1], [1 / 12, 0.5 / 12, 3 / 12, 11 / 12]]:
+            for method in ["inverted_cdf", "averaged_inverted_cdf", "closest_observation", "interpolated_inverted_cdf", "hazen", "weibull", "median_unbiased", "normal_unbiased"]:
+                part.add("quantile", ref(d, "w"), q, method=method)
         part.add("percentile", ref(d, "w"), 50)
         part.add("percentile", ref(d, "w"), [25, 75])
         part.add("median", ref(d, "m"), axis=1)
