@@ -21,7 +21,7 @@ import { lit, number } from "./ufunc.ts";
 /** Keywords of `median`. */
 export type MedianOptions = ArgReduceAxes;
 
-/** How `quantile` reads between two elements: NumPy's methods, the last of which Hyndman and Fan number from 1 to 9. */
+/** How `quantile` reads between two elements: NumPy's methods. `linear` and the last eight are the nine of Hyndman and Fan. */
 export type QuantileMethod =
   | "linear"
   | "lower"
