@@ -23,6 +23,7 @@ export function runTitle(run: Run): string {
 
 /** One colour a library, the same in every chart. */
 const colours: Readonly<Record<string, string>> = {
+  tnp: "#1f4fbf",
   "tnp in Deno": "#1f4fbf",
   "tnp in Bun": "#d1661c",
   "tnp in Node": "#1c8a50",
@@ -40,19 +41,20 @@ function colour(names: readonly string[], legend: object): object {
   return { field: "library", type: "nominal", scale: { domain: names, range }, legend };
 }
 
-/** Times of one suite by size, one panel a run, a line a library. */
-export function bySize(runs: readonly Run[], suite: string, title: string): Promise<string> {
+/** Times of the cases of one kind of work by size, one panel a run, a line a library; two of tnp where eager and compiled calls were timed. */
+export function bySize(runs: readonly Run[], cases: RegExp, title: string): Promise<string> {
   const values = runs.flatMap((run) =>
-    run.cases.filter((item) => item.suite === suite && item.size !== undefined).flatMap((item) => {
-      const compiled = item.name.endsWith("compiled"), panel = runTitle(run), size = item.size;
-      const peers = Object.entries(item.ns).filter(([key]) => key in titles && compiled);
+    run.cases.filter((item) => cases.test(item.name) && item.size !== undefined).flatMap((item) => {
+      const [way] = /eager$|compiled$/.exec(item.name) ?? [], panel = runTitle(run), size = item.size!;
+      const peers = Object.entries(item.ns).filter(([key]) => key in titles && way !== "eager");
       return [
-        { panel, size, library: compiled ? "tnp, compiled" : "tnp, eager", us: item.ns.tnp! / 1000 },
+        { panel, size, library: way === undefined ? "tnp" : `tnp, ${way}`, us: item.ns.tnp! / 1000 },
         ...peers.map(([key, ns]) => ({ panel, size, library: titles[key]!, us: ns / 1000 })),
       ];
     })
   );
   const names = Object.keys(colours).filter((name) => values.some(({ library }) => library === name));
+  const sizes = [...new Set(values.map(({ size }) => size))].sort((a, b) => a - b);
   return draw({
     title,
     data: { values },
@@ -72,7 +74,7 @@ export function bySize(runs: readonly Run[], suite: string, title: string): Prom
           scale: { type: "log", base: 2 },
           title: "elements",
           axis: {
-            values: [1, 32, 1024, 32768, 1048576],
+            values: sizes,
             labelExpr: "datum.value < 1024 ? datum.value : datum.value < 1048576 ? datum.value / 1024 + ' Ki' : '1 Mi'",
             labelOverlap: false,
             grid: false,
@@ -83,9 +85,9 @@ export function bySize(runs: readonly Run[], suite: string, title: string): Prom
           type: "quantitative",
           scale: { type: "log" },
           title: "microseconds",
-          axis: { values: [0.1, 1, 10, 100, 1000, 10_000], labelExpr: "format(datum.value, '~g')" },
+          axis: { values: [0.1, 1, 10, 100, 1000, 10_000, 100_000], labelExpr: "format(datum.value, '~g')" },
         },
-        color: colour(names, { title: null, orient: "bottom", direction: "horizontal" }),
+        color: colour(names, { title: null, orient: "bottom", columns: 4 }),
       },
     },
   } as TopLevelSpec);
@@ -115,7 +117,7 @@ export function besideNumPy(runs: readonly Run[]): Promise<string> {
     }),
   ]);
   const names = Object.keys(colours).filter((name) => values.some(({ library }) => library === name));
-  const legend = { title: null, orient: "top", direction: "horizontal" };
+  const legend = { title: null, orient: "top", columns: 4 };
   const y = { field: "name", type: "nominal", sort: rows, title: null } as const;
   return draw({
     title: "Speed relative to NumPy in the same run (1 is NumPy, further right is faster)",

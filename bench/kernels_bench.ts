@@ -354,9 +354,10 @@ suite(
           ? [1024, 4096, 65536, 1048576]
           : dtype === "float64" || dtype === "int32"
           ? []
-          : [4096, 65536, 1048576]).map((n) =>
-            work(`${name} ${dtype} ${n}, ${kind}`, [kinds[kind](dtype, n)], (x) => tnp[name](x), `np.${name}(x)`)
-          )
+          : [4096, 65536, 1048576]).map((n): Case => ({
+            ...work(`${name} ${dtype} ${n}, ${kind}`, [kinds[kind](dtype, n)], (x) => tnp[name](x), `np.${name}(x)`),
+            size: n,
+          }))
       )
     )
   ),

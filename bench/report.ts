@@ -43,7 +43,9 @@ footer { color: #777; font-size: 13px; margin-top: 3em; }
 A green cell reaches its goal, a red one does not yet.</p>
 ${runs.every(({ machine }) => machine.quiet) ? "" : warning()}
 <h2>By size</h2>
-${picture(await bySize(runs, "sigmoid", "1 / (1 + exp(-x)), float32"))}
+${picture(await bySize(runs, /^sigmoid float32 /, "1 / (1 + exp(-x)), float32"))}
+${picture(await bySize(main, /^sort float32 \d+, random$/, "sort, random float32"))}
+${picture(await bySize(main, /^matmul float32 /, "matrix product, float32, by elements of a matrix"))}
 <h2>Against NumPy</h2>
 ${picture(await besideNumPy(main))}
 <h2>Every case</h2>
