@@ -44,12 +44,13 @@ class SweepKey extends Key {
     this.numbers(kind);
     for (let i = 0; i < entries.length && this.#known; i++) {
       const { node, prim, inputs, params } = entries[i]!;
+      if (prim.kind === "control") return false;
       for (let k = 0; k < inputs.length; k++) this.#place(inputs[k]!);
       this.push(marks.input);
       this.push(prim.id * DTYPES + dtypeInfo(node.dtype).code);
       for (let k = 0; k < inputs.length; k++) this.push(inputs[k]!.mark);
       if (params !== null) this.value(params);
-      if (prim.kind === "control" || !this.plain || this.#seen(node)) return false;
+      if (!this.plain || this.#seen(node)) return false;
       this.#add(node);
     }
     this.push(marks.input);
