@@ -1,4 +1,5 @@
-// Python children that time a library on demand, so that all sides are measured in turns on the same machine.
+// Python children that time a library on demand, so that all sides are measured in turns on the same machine. A child that is not asked is
+// stopped: pools of threads that look for work for a while would take the cores from what is timed next.
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import process from "node:process";
 import { createInterface, type Interface } from "node:readline";
@@ -122,8 +123,6 @@ export class PythonPeer implements Disposable {
   static async start(command: string, library: PythonLibrary): Promise<PythonPeer | string> {
     const env = { ...process.env };
     delete env.OPENBLAS_CORETYPE;
-    // NumPy's threads look for work for 2^26 ticks after a product, on the cores of what is timed next; 2^20 are half a millisecond.
-    env.OPENBLAS_THREAD_TIMEOUT = "20";
     const child = spawn(command, ["-c", program(library)], { env, stdio: ["pipe", "pipe", "pipe"] });
     const failed = new Promise<string>((resolve) => child.on("error", (error) => resolve(error.message)));
     let complaints = "";
@@ -138,7 +137,9 @@ export class PythonPeer implements Disposable {
       reader.close();
       return `${command}: ${error} ${complaints.trim()}`.trim();
     }
-    return new PythonPeer(library, version, child, reader, lines);
+    const peer = new PythonPeer(library, version, child, reader, lines);
+    peer.#signal("SIGSTOP");
+    return peer;
   }
 
   /** Runs the code that defines what is timed next. */
@@ -159,15 +160,23 @@ export class PythonPeer implements Disposable {
   /** Ends the child. */
   [Symbol.dispose](): void {
     this.#reader.close();
-    this.#child.kill();
+    this.#child.kill("SIGKILL"); // a stopped process sees nothing else
   }
 
   async #ask(message: object): Promise<Reply> {
+    this.#signal("SIGCONT");
     this.#child.stdin.write(`${JSON.stringify(message)}\n`);
     const { value } = await this.#lines.next();
+    this.#signal("SIGSTOP");
     const reply = JSON.parse(value ?? `{"error":"the process ended"}`) as Reply;
     if (reply.error !== undefined) throw new PeerError(`${this.library}: ${reply.error}`);
     return reply;
+  }
+
+  /** Not by `kill` of the child: in Deno it takes every signal for the end. */
+  #signal(signal: "SIGCONT" | "SIGSTOP"): void {
+    const { pid, exitCode, signalCode } = this.#child;
+    if (exitCode === null && signalCode === null) process.kill(pid!, signal);
   }
 }
 
