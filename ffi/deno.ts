@@ -31,6 +31,7 @@ interface DenoNamespace {
   lstatSync(path: string): DenoInfo;
   realPathSync(path: string): string;
   writeTextFileSync(path: string, text: string, options: { createNew: boolean; mode: number }): void;
+  renameSync(from: string, to: string): void;
   removeSync(path: string): void;
   readonly errors: { readonly NotFound: new () => Error };
   readonly version: { readonly deno: string };
@@ -134,6 +135,10 @@ class DenoFiles implements Files {
 
   create(path: string, text: string): void {
     this.#deno.writeTextFileSync(path, text, { createNew: true, mode: 0o600 });
+  }
+
+  rename(from: string, to: string): void {
+    this.#deno.renameSync(from, to);
   }
 
   remove(path: string): void {

@@ -20,6 +20,7 @@ export const nodeFiles: Files = {
   },
   real: (path) => system.fs.realpathSync(path),
   create: (path, text) => system.fs.writeFileSync(path, text, { mode: 0o600, flag: "wx" }),
+  rename: (from, to) => system.fs.renameSync(from, to),
   remove: (path) => system.fs.rmSync(path, { force: true }),
   receive: (descriptor, into) =>
     new Promise((resolve, reject) => {

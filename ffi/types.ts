@@ -132,6 +132,8 @@ export interface Files {
   real(path: string): string;
   /** Makes a file that was not there, for the user alone. @throws the system's error */
   create(path: string, text: string): void;
+  /** Gives a file another name, in place of what had it before. @throws the system's error */
+  rename(from: string, to: string): void;
   /** Removes a file, if it is there. @throws the system's error */
   remove(path: string): void;
   /** Reads from an open descriptor of the system, waiting for bytes off the calling thread; resolves to their count. */

@@ -77,6 +77,11 @@ test("what is known of a text is kept by its key, and made again where it is dam
     assert.equal(recallText(source, cache), "digest");
     for (const key of ["b", null]) assert.equal(recallText({ ...source, key }, cache), null);
     assert.equal(recallText(source, null), null);
+    const [name] = readdirSync(folder);
+    rememberText({ ...source, key: "other" }, cache, "of another");
+    const [other] = readdirSync(folder).filter((found) => found !== name);
+    cpSync(join(folder, other!), join(folder, name!));
+    assert.equal(recallText(source, cache), null);
     for (const name of readdirSync(folder)) writeFileSync(join(folder, name), "damaged");
     assert.equal(recallText(source, cache), null);
     rememberText(source, cache, "digest");

@@ -3,7 +3,7 @@
  *
  * The folder is the user's own (0700); one that is a link, belongs to somebody else or can be written by others is refused, because
  * what lies in it is executed. Entries are written under another name and renamed, so processes at once do not disturb each other,
- * and end in a check sum, so a damaged one is found out and made again.
+ * and end in a check sum of key and content, so a damaged one, or one under the name of another, is found out and made again.
  * @module
  */
 import { isAbsolute, join } from "../../ffi/paths.ts";
@@ -18,6 +18,11 @@ const SUM = 16;
 const MOST = 4096;
 /** Milliseconds after which what a process left behind is taken for abandoned. */
 const ABANDONED = 3600e3;
+
+/** What an entry ends in: it holds for the content under this key alone. */
+function sealOf(key: string, kind: Kind, body: Uint8Array): string {
+  return digest(key, kind, checkSum(body)).slice(0, SUM);
+}
 
 /** A name that no other process comes by; compilers write it into their output, so its length is always the same. */
 function uniqueName(): string {
@@ -104,7 +109,7 @@ export class KernelCache {
       return null;
     }
     const body = bytes.subarray(0, -SUM);
-    if (bytes.length > SUM && String.fromCharCode(...bytes.subarray(-SUM)) === checkSum(body)) return body;
+    if (bytes.length > SUM && String.fromCharCode(...bytes.subarray(-SUM)) === sealOf(key, kind, body)) return body;
     this.remove(key);
     return null;
   }
@@ -128,7 +133,7 @@ export class KernelCache {
    */
   store(key: string, file: string, source: string, kind: Kind = "so"): string {
     const body = system.fs.readFileSync(file);
-    system.fs.appendFileSync(file, checkSum(body));
+    system.fs.appendFileSync(file, sealOf(key, kind, body));
     system.fs.chmodSync(file, 0o700);
     const path = this.path(key, kind);
     this.#prune();
@@ -159,12 +164,21 @@ export class KernelCache {
 
   /** Keeps a small text; failing to is no error. */
   remember(name: string, text: string): void {
-    const path = this.path(name, "txt");
     try {
-      files.remove(path);
-      files.create(path, `${digest(text)}\n${text}`);
+      this.#write(this.path(name, "txt"), `${digest(name, text)}\n${text}`);
     } catch {
-      // The folder takes no more, or another process was faster.
+      // The folder takes no more.
+    }
+  }
+
+  #write(path: string, text: string): void {
+    const file = this.temporary("txt");
+    try {
+      files.create(file, text);
+      files.rename(file, path);
+    } catch (error) {
+      files.remove(file);
+      throw error;
     }
   }
 
@@ -173,7 +187,7 @@ export class KernelCache {
     try {
       const [sum, ...rest] = readText(this.path(name, "txt")).split("\n");
       const text = rest.join("\n");
-      return sum === digest(text) ? text : null;
+      return sum === digest(name, text) ? text : null;
     } catch {
       return null;
     }
