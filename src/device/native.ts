@@ -25,6 +25,7 @@ import {
   type Compiling,
   findCompiler,
   forgetCompiler,
+  observable,
   probeCompiler,
   recallCompiler,
 } from "./compiler.ts";
@@ -68,6 +69,15 @@ export function forgetToolchain(): void {
 /** The compiler, looked for and tested the first time it is needed. */
 export function toolchain(): Toolchain {
   return toolchainState ??= compileNow(findToolchain(true))!;
+}
+
+/**
+ * What is known of the compiler after so many milliseconds at most, where the system tells when a run is over; elsewhere each of its runs
+ * has its limit.
+ */
+export function toolchainInTime(ms: number): Toolchain {
+  if (!observable) return toolchain();
+  return toolchainWithin(ms) ?? { ok: false, reason: `the C compiler does not answer within ${ms / 1000} s` };
 }
 
 /** The compiler, unless finding out about it takes running it; then null. */

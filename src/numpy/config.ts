@@ -7,12 +7,15 @@ import { platform } from "../../ffi/runtime.ts";
 import { describe } from "../base/describe.ts";
 import { version } from "../base/version.ts";
 import { onednn, openblas } from "../device/libraries.ts";
-import { toolchain } from "../device/native.ts";
+import { toolchainInTime } from "../device/native.ts";
 import { wasmAvailable } from "../device/wasm.ts";
 import { allowTf32, CudaDevice, cudaDevices } from "../device/cuda.ts";
 import { nvrtc } from "../device/cuda_compile.ts";
 import { listDevices } from "../device/registry.ts";
 import { setThreadCount, threadCount } from "../device/threads.ts";
+
+/** Milliseconds that `build_info` waits for a compiler that is slow to tell what it can do. */
+const PATIENCE = 10_000;
 
 /** A device as the lists show it. */
 export interface DeviceInfo {
@@ -150,7 +153,7 @@ function nvrtcInfo(major: number): EngineInfo {
  * Source: tf.sysconfig.get_build_info
  */
 export function build_info(): BuildInfo {
-  const compiler = toolchain();
+  const compiler = toolchainInTime(PATIENCE);
   const dnnl = onednn.get();
   const blas = openblas.get();
   return {
