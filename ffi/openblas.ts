@@ -2,7 +2,7 @@ import { Lapack } from "./lapack.ts";
 import { setDefault } from "./libc.ts";
 import { readCString } from "./mem.ts";
 import { available, open, openFile } from "./open.ts";
-import { env, processorFlags } from "./runtime.ts";
+import { avx512, env, processorFlags } from "./runtime.ts";
 import { Scratch } from "./scratch.ts";
 import type { Address, Library, LibrarySpec, Symbols, SymbolSpec } from "./types.ts";
 
@@ -80,7 +80,7 @@ const FALLBACKS = ["Prescott", "Nehalem", "Barcelona"];
 /** How OpenBLAS calls a processor with vectors that its fallbacks lack; undefined for others. */
 function coreType(flags: ReadonlySet<string>): string | undefined {
   const has = (...names: readonly string[]) => names.every((name) => flags.has(name));
-  if (has("avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl")) return "SkylakeX";
+  if (has(...avx512)) return "SkylakeX";
   return has("avx2", "fma") ? "Haswell" : undefined;
 }
 

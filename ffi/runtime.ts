@@ -50,6 +50,9 @@ export function firstProcessor(): string {
   }
 }
 
+/** The parts of AVX-512 that are used together, by the names that Linux gives to them. */
+export const avx512 = ["avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"] as const;
+
 /** What the processor can do, by the names that Linux gives to it; empty where it does not tell. */
 export function processorFlags(): ReadonlySet<string> {
   return new Set(/^flags\s*:(.*)$/m.exec(firstProcessor())?.[1]?.trim().split(" ") ?? []);

@@ -6,7 +6,7 @@
 import { dtypes } from "../src/base/dtype.ts";
 import { CText } from "./c_kernel.ts";
 import { cMemory } from "./c_ops.ts";
-import { nativeWeight } from "./cost.ts";
+import { light, nativeWeight } from "./cost.ts";
 import { type ArrayText, type Point, strideText } from "./render.ts";
 
 /** Elements of a row that one step of a parallel loop takes. */
@@ -20,8 +20,6 @@ const ahead = 8;
 
 /** Bytes of the pieces in which a result goes past the cache. */
 const piece = 512;
-/** Above this weight a point takes longer than its memory. */
-const light = 8;
 
 /** Whether one stride moves by less than another, but moves. */
 const shorter = (a: string, b: string): string => `(${a} != 0 && __builtin_llabs(${a}) < __builtin_llabs(${b}))`;

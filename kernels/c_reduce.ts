@@ -5,7 +5,7 @@
 import { dtypes } from "../src/base/dtype.ts";
 import { cCast, cLiteral, cType } from "./c_ops.ts";
 import { CText } from "./c_kernel.ts";
-import { nativeWeight } from "./cost.ts";
+import { light, nativeWeight } from "./cost.ts";
 import type { Expr } from "./expr.ts";
 import type { Monoid, MonoidName } from "./kernel.ts";
 import { isPlainSum } from "./monoid.ts";
@@ -22,8 +22,8 @@ const sumBlock = 1024;
 const searchBlock = 2048;
 /** The most running values side by side of a reduction over outer axes: rows of memory are read for long stretches. */
 const columnBlock = 1024;
-/** Above this weight a point takes longer than its running value, and than loading and storing that. */
-const light = 8, cheap = 4;
+/** Above this weight a point takes longer than loading and storing its running value. */
+const cheap = 4;
 /** Rows that columns take in at once. */
 const rowGroup = 4;
 /** The most parts of a reduction, and of results that are kept in parts. */

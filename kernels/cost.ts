@@ -83,6 +83,9 @@ function operation(e: Expr): number {
   return e.op === "gather" ? 3 : 0.3;
 }
 
+/** Above this weight a point takes longer than what surrounds it: its memory, or its running value. */
+export const light = 8;
+
 /**
  * Weight of a point in native code, in units of one addition of float32: how soon threads pay.
  */

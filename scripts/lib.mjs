@@ -60,6 +60,9 @@ export function childEnv(extra = {}) {
 /** What hides the compiler and the native libraries, so that the embedded engine does all the work. */
 export const embeddedEnv = { TNP_CC: "none", TNP_DNNL: "none", TNP_OPENBLAS: "none" };
 
+/** Flags without which Node may wait for ever at its end for a background thread of its optimizer (nodejs/node#54918). */
+export const endingFlags = ["--no-concurrent-recompilation", "--no-concurrent-sparkplug"];
+
 /**
  * The arguments that run a program or its tests from source.
  * @param {RuntimeName} name

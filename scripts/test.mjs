@@ -8,7 +8,7 @@ import { availableParallelism, tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { runChecks } from "./check.mjs";
 import { readJUnit } from "./junit.mjs";
-import { childEnv, embeddedEnv, findRuntime, mapLimit, root, run, runtimeNames } from "./lib.mjs";
+import { childEnv, embeddedEnv, endingFlags, findRuntime, mapLimit, root, run, runtimeNames } from "./lib.mjs";
 
 /** Files that look at a clock: they run alone, after the others. */
 const timed = ["async_test.ts"];
@@ -126,8 +126,7 @@ function testArgs(runtime, file, report) {
   }
   const to = "--test-reporter-destination=";
   const reporters = ["--test-reporter=spec", `${to}stdout`, "--test-reporter=junit", `${to}${report}`];
-  // Node may wait for ever at its end for a background thread of its optimizer (nodejs/node#54918).
-  const flags = isTimed(file) ? [] : ["--no-concurrent-recompilation", "--no-concurrent-sparkplug"];
+  const flags = isTimed(file) ? [] : endingFlags;
   return [...flags, "--conditions=source", "--expose-gc", "--test", "--test-isolation=none", ...reporters, file];
 }
 

@@ -7,7 +7,7 @@
 import { LibraryError } from "../../ffi/errors.ts";
 import { available, openFile } from "../../ffi/open.ts";
 import { fromFileUrl, isAbsolute, join } from "../../ffi/paths.ts";
-import { architecture, env, files, permission, platform, processorFlags, readText } from "../../ffi/runtime.ts";
+import { architecture, avx512, env, files, permission, platform, processorFlags, readText } from "../../ffi/runtime.ts";
 import { system } from "../../ffi/system.ts";
 import type { Address, Library } from "../../ffi/types.ts";
 import { debug, warnOnce } from "../base/debug.ts";
@@ -36,7 +36,7 @@ export interface PackIndex {
 /** The instruction sets that packs are made for, best first, with the names that Linux gives to what they need. */
 const levels = {
   x64: [
-    ["x86-64-v4", ["avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"]],
+    ["x86-64-v4", avx512],
     ["x86-64-v3", ["avx2", "bmi1", "bmi2", "f16c", "fma", "abm", "movbe"]],
   ],
   arm64: [["armv8-a", []]],

@@ -21,21 +21,24 @@ import { lit, number } from "./ufunc.ts";
 /** Keywords of `median`. */
 export type MedianOptions = ArgReduceAxes;
 
+const quantileMethods = [
+  "linear",
+  "lower",
+  "higher",
+  "midpoint",
+  "nearest",
+  "inverted_cdf",
+  "averaged_inverted_cdf",
+  "closest_observation",
+  "interpolated_inverted_cdf",
+  "hazen",
+  "weibull",
+  "median_unbiased",
+  "normal_unbiased",
+] as const;
+
 /** How `quantile` reads between two elements: NumPy's methods. `linear` and the last eight are the nine of Hyndman and Fan. */
-export type QuantileMethod =
-  | "linear"
-  | "lower"
-  | "higher"
-  | "midpoint"
-  | "nearest"
-  | "inverted_cdf"
-  | "averaged_inverted_cdf"
-  | "closest_observation"
-  | "interpolated_inverted_cdf"
-  | "hazen"
-  | "weibull"
-  | "median_unbiased"
-  | "normal_unbiased";
+export type QuantileMethod = (typeof quantileMethods)[number];
 
 /** Keywords of `quantile` and `percentile`. */
 export interface QuantileOptions extends ArgReduceAxes {
@@ -174,21 +177,7 @@ function between(name: string, x: Node, { low, high, part }: Between, at: (posit
 
 function quantiles(name: string, scale: number, a: ArrayLike, q: ArrayLike, args: readonly unknown[]): NDArray {
   const options = keywords<QuantileOptions>(name, ["axis", "method", "keepdims"], args);
-  const method = checkChoice(name, "method", options.method ?? "linear", [
-    "linear",
-    "lower",
-    "higher",
-    "midpoint",
-    "nearest",
-    "inverted_cdf",
-    "averaged_inverted_cdf",
-    "closest_observation",
-    "interpolated_inverted_cdf",
-    "hazen",
-    "weibull",
-    "median_unbiased",
-    "normal_unbiased",
-  ]);
+  const method = checkChoice(name, "method", options.method ?? "linear", quantileMethods);
   const given = toNodeOf(name, a);
   if (isComplex(given.dtype)) throw new TypeError(`${name}: got dtype ${given.dtype}, expected a real one`);
   const axes = reduceAxes(name, options.axis, given, true);

@@ -15,8 +15,8 @@ export interface Ended {
 /** Seconds that a test file may take. */
 const MOST = Number(process.env["TNP_TEST_TIMEOUT"] ?? 600);
 
-/** Node may wait for ever at its end for a background thread of its optimizer (nodejs/node#54918): children do without. */
-const nodeFlags = ["--no-concurrent-recompilation", "--no-concurrent-sparkplug"];
+const lib = new URL("../../scripts/lib.mjs", import.meta.url).href;
+const { endingFlags } = await import(lib) as { readonly endingFlags: readonly string[] };
 
 /**
  * Runs a script of this folder in the same runtime, with more environment variables.
@@ -28,7 +28,7 @@ export function runChild(
   limit: number = MOST / 2,
 ): Promise<Ended> {
   const script = fileURLToPath(new URL(`./${name}`, import.meta.url));
-  const before = { deno: ["run", "--no-check", "-A"], bun: [], node: nodeFlags };
+  const before = { deno: ["run", "--no-check", "-A"], bun: [], node: endingFlags };
   const args = [...before[runtime.name], script];
   const { promise, resolve, reject } = Promise.withResolvers<Ended>();
   const child = spawn(process.execPath, args, {
