@@ -335,3 +335,55 @@ describe("function() with tapes and maps", () => {
     assert.ok(tnp.allclose(jac(x), tnp.jacobian((v: NDArray) => f(v))(x)));
   });
 });
+
+describe("function() with numbers", () => {
+  const bytes = tnp.asarray([1, 250], "uint8");
+  const outOfBounds = { name: "RangeError", message: "add: integer 300 is out of bounds for uint8" };
+  const add = (x: NDArray, n: NDArray): NDArray => tnp.add(x, n);
+
+  test("refuses integers that do not fit, as a plain call does, without another trace", () => {
+    const f = tnp.function(add);
+    assert.throws(() => f(bytes, 300), outOfBounds);
+    assert.deepEqual(f(bytes, 5).toArray(), [6, 255]);
+    assert.throws(() => f(bytes, 300), outOfBounds);
+    assert.throws(() => f(bytes, -1), /^RangeError: add: integer -1 is out of bounds for uint8$/);
+    assert.deepEqual(f(bytes, 4).toArray(), [5, 254]);
+    assert.equal(f.traces, 1);
+    assert.throws(() => tnp.function((n: NDArray) => tnp.full(2, n, "uint8"))(300), /^RangeError: full: integer 300/);
+  });
+
+  test("refuses them from functions and control flow inside", () => {
+    const inner = tnp.function(add);
+    const fs: readonly ((x: NDArray, n: NDArray) => NDArray)[] = [
+      (x, n) => inner(x, n),
+      (x, n) => tnp.vectorized_map((row: NDArray) => row.add(n), x),
+      (x, n) => tnp.cond(tnp.all(x), () => x.add(n), () => x),
+      (x, n) => tnp.cond(tnp.all(x), (m: NDArray) => x.add(m), () => x, n),
+      (x, n) => tnp.scan((carry: NDArray, row: NDArray) => [carry, row.add(n)], 0, x)[1],
+    ];
+    for (const fn of fs) {
+      const f = tnp.function(fn);
+      assert.throws(() => f(bytes, 300), outOfBounds);
+      assert.deepEqual(f(bytes, 3).toArray(), [4, 253]);
+    }
+    assert.throws(() => tnp.function((x: NDArray) => inner(x, 300))(bytes), outOfBounds);
+  });
+
+  test("compares and clips by value, as a plain call does", () => {
+    const less = (x: NDArray, n: NDArray): NDArray => tnp.less(x, n),
+      clip = (x: NDArray, n: NDArray) => tnp.clip(x, 2, n);
+    const large = bytes.astype("uint64");
+    for (const fn of [less, clip]) {
+      const f = tnp.function(fn), plain = fn as unknown as (x: NDArray, n: number) => NDArray;
+      for (const x of [bytes, large]) {
+        for (const n of [-1, 2, 300]) assert.deepEqual(f(x, n).toArray(), plain(x, n).toArray());
+      }
+    }
+  });
+
+  test("keeps the sign of zero", () => {
+    const f = tnp.function((x: NDArray, n: NDArray) => tnp.divide(1, tnp.multiply(x, n)));
+    assert.deepEqual(f(f32([1]), -0).toArray(), [-Infinity]);
+    assert.deepEqual(f(f32([1]), 0).toArray(), [Infinity]);
+  });
+});

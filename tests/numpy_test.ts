@@ -50,6 +50,17 @@ describe("keywords", () => {
     assert.deepEqual(x.reshape([3, 2], { order: "F" }).toArray(), [[0, 4], [3, 2], [1, 5]]);
   });
 
+  test("give plain numbers the dtype that is asked for, where they fit", () => {
+    const flags = tnp.asarray([false, true]);
+    assert.deepEqual(tnp.add(flags, 100, { dtype: "uint16" }).toArray(), [100, 101]);
+    assert.throws(() => tnp.add(flags, -1, { dtype: "uint16" }), /^RangeError: add: integer -1 is out of bounds/);
+    assert.throws(
+      () => tnp.add(flags, 1.5, { dtype: "uint16" }),
+      /^TypeError: add: cannot cast from float64 to uint16/,
+    );
+    assert.throws(() => tnp.add(flags, 1, { dtype: "bool" }), /^TypeError: add: cannot cast from int64 to bool/);
+  });
+
   test("are checked", () => {
     const sum = tnp.sum as unknown as (x: ArrayLike, ...rest: unknown[]) => NDArray;
     const add = tnp.add as unknown as (x: ArrayLike, y: ArrayLike, options: unknown) => NDArray;

@@ -5,7 +5,7 @@
 import { type DType, dtypes, isInexact, isInteger } from "../base/dtype.ts";
 import { TracerError } from "../base/errors.ts";
 import { asElements, type Scalar } from "../base/elements.ts";
-import { integerRange, weakKindOf } from "../base/promote.ts";
+import { integerRange, promoteTypes, weakKindOf } from "../base/promote.ts";
 import { sameShape } from "../base/shape.ts";
 import * as ops from "../core/ops.ts";
 import { Node } from "../core/trace.ts";
@@ -50,6 +50,10 @@ function compare(
     if (a.dtype === "uint64" && dtypes[b.dtype].kind === "i") return within(name, () => wrap(flipped(op, b, a)));
     if (b.dtype === "uint64" && dtypes[a.dtype].kind === "i") {
       return within(name, () => wrap(signedWithUnsigned(op, a, b)));
+    }
+    if (a.weak !== b.weak && isInteger(a.dtype) && isInteger(b.dtype)) {
+      const type = promoteTypes(a.dtype, b.dtype);
+      return within(name, () => wrap(ops[op](ops.cast(a, type), ops.cast(b, type))));
     }
   }
   if (others !== undefined) operands(name, "any", false, false, others);

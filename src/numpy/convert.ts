@@ -31,6 +31,7 @@ import { Node, toNode } from "../core/trace.ts";
 import type { Device } from "../device/device.ts";
 import { currentDevice } from "../device/registry.ts";
 import { fromBytes } from "../transform/evaluate.ts";
+import { mustFit } from "../transform/tracing.ts";
 import { type ArrayLike, NDArray, nodeOf } from "../array.ts";
 import { describe } from "./args.ts";
 
@@ -101,7 +102,9 @@ export function promotable(x: Operand): Promotable {
 
 /** An operand as a node of a dtype: arrays are cast, literals must fit. */
 export function asNode(name: string, x: Operand, dtype: DType, device: Device): Node {
-  return x instanceof Node ? ops.cast(x, dtype) : literalNode(name, x, dtype, device);
+  if (!(x instanceof Node)) return literalNode(name, x, dtype, device);
+  if (x.weak) mustFit(name, x, dtype);
+  return ops.cast(x, dtype);
 }
 
 /** An argument as a node, on its own: literals get their default dtype. */
@@ -394,6 +397,7 @@ export function toTyped(name: string, x: ArrayLike, dtype: DType | null, device?
   const operand = toOperand(name, x, home);
   if (operand instanceof Node) {
     if (dtype === null) return operand;
+    if (operand.weak) mustFit(name, operand, dtype);
     return ops.cast(operand, dtype);
   }
   return literalNode(name, operand, dtype ?? literalType(operand.weak), home);

@@ -51,8 +51,14 @@ function step(x: Node, y: Node): Node {
 
 /** A literal limit beyond an integer dtype limits nothing: the dtype's own end stands for it. */
 function withinRange(x: Operand, dtype: DType): Operand {
-  if (x instanceof Node || x.weak !== "i" || !isInteger(dtype)) return x;
+  if (!isInteger(dtype)) return x;
   const [low, high] = integerRange(dtype);
+  if (x instanceof Node) {
+    if (!x.weak || !isInteger(x.dtype)) return x;
+    const above = ops.maximum(x, lit(low > -(2n ** 63n) ? low : -(2n ** 63n), x));
+    return ops.cast(high < 2n ** 63n ? ops.minimum(above, lit(high, x)) : above, dtype);
+  }
+  if (x.weak !== "i") return x;
   const value = BigInt(x.value as number | bigint);
   return { weak: "i", value: value < low ? low : value > high ? high : value };
 }

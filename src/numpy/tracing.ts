@@ -78,8 +78,8 @@ export function argument(leaf: unknown, name = "function", device?: Device): Nod
   if (leaf instanceof NDArray) return nodeOf(leaf);
   let weak: WeakKind | null = weakKindOf(leaf);
   if (weak === null || weak === "b") return toNodeOf(name, leaf as ArrayLike, device);
-  // Beyond this, numbers that happen to be integral are meant as floats.
-  if (weak === "i" && typeof leaf === "number" && !Number.isSafeInteger(leaf)) weak = "f";
+  // Numbers that happen to be integral but that no integer stands for are meant as floats.
+  if (typeof leaf === "number" && (!Number.isSafeInteger(leaf) || Object.is(leaf, -0))) weak = "f";
   const node = toTyped(name, leaf as ArrayLike, literalType(weak), device);
   node.weak = true;
   return node;
@@ -117,7 +117,8 @@ const isResult = (leaf: unknown): boolean => leaf instanceof NDArray;
  *
  * The function runs once for each signature: the tree, shapes, dtypes and devices of its arguments, and their static values. What it
  * computed is planned as a whole, and later calls run that plan. Arrays in any form and numbers (also inside objects and lists)
- * are traced; booleans, strings, `null` and anything else are static. Variables it reads and assigns are part of the trace, and
+ * are traced; booleans, strings, `null` and anything else are static. Traced numbers take the dtype of the arrays beside them, as outside:
+ * whole ones are integers, but for -0 and those beyond 2^53, and a call whose integer does not fit where the trace uses it is a RangeError. Variables it reads and assigns are part of the trace, and
  * so are random draws: each call draws anew. Arrays it closes over are constants. A traced array has no value: reading one is a
  * TracerError; `tnp.cond`, `tnp.while_loop` and `tnp.scan` branch and loop on such values.
  *
@@ -133,7 +134,7 @@ const isResult = (leaf: unknown): boolean => leaf instanceof NDArray;
  * @param fn a synchronous function of trees of arrays that returns a tree; what is no array in it is returned as it was
  * @param options `static_argnums`, `input_signature` (an axis of length null takes any)
  * @returns a function of the same arguments; its `traces` counts how often `fn` ran
- * @throws TypeError for arguments that do not match the signature; TracerError where `fn` reads a traced value
+ * @throws TypeError for arguments that do not match the signature; RangeError for integers that do not fit; TracerError where `fn` reads a traced value
  * @example
  * ```ts
  * import { tnp } from "@tnp/tnp";

@@ -12,7 +12,7 @@ import type { Device } from "../device/device.ts";
 import { currentDevice } from "../device/registry.ts";
 import { type ArrayLike, NDArray, nodeOf, wrap } from "../array.ts";
 import { checkDType, describe, inTheNameOf, isKeywords, within } from "./args.ts";
-import { asNode, commonType, deviceOf, literalValue, type Operand, toOperand } from "./convert.ts";
+import { asNode, commonType, deviceOf, literalValue, type Operand, promotable, toOperand } from "./convert.ts";
 
 /** Keywords of the elementwise functions. */
 export interface UfuncOptions {
@@ -135,6 +135,12 @@ function ownType(x: Operand): DType {
   return x instanceof Node ? x.dtype : literalType(x.weak);
 }
 
+/** Whether a plain number beside another operand takes a dtype that is asked for, as long as it fits. */
+function takes(x: Operand, dtype: DType): boolean {
+  const own = promotable(x), { kind } = dtypes[dtype];
+  return !("dtype" in own) && own.weak !== "b" && "ifc".indexOf(own.weak) <= "ifc".indexOf(kind === "u" ? "i" : kind);
+}
+
 /** Marks results of weak operands alone, which only TensorFlow's lattice knows. */
 function finish<D extends DType>(node: Node, weak: boolean): NDArray<D> {
   if (weak && lattice()) node.weak = true;
@@ -184,7 +190,9 @@ export function binaryType(
   hint?: string,
 ): { dtype: DType; weak: boolean } {
   if (options?.dtype !== undefined) {
-    return { dtype: requested(name, rule, [ownType(a), ownType(b)], options), weak: false };
+    const wanted = checkDType(name, options.dtype);
+    const from = [a, b].filter((x) => !takes(x, wanted)).map(ownType);
+    return { dtype: requested(name, rule, from, options), weak: false };
   }
   if (a instanceof Node && b instanceof Node && !a.weak && !b.weak) {
     if (a.dtype === b.dtype) return { dtype: computeType(name, rule, a.dtype, hint), weak: false };

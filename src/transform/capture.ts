@@ -3,11 +3,12 @@
  * the arguments, what it assigned as outputs after the results.
  * @module
  */
+import type { DType } from "../base/dtype.ts";
 import type { Aval } from "../core/primitive.ts";
 import type { Node } from "../core/trace.ts";
 import type { Device } from "../device/device.ts";
 import type { Graph } from "./replay.ts";
-import { type Cell, runTrace } from "./tracing.ts";
+import { type Cell, mustFit, runTrace } from "./tracing.ts";
 
 /** What the traced function gave: nodes, and what else its caller needs to build the result (structure, static values). */
 export interface BodyResult<T> {
@@ -27,6 +28,15 @@ export interface Captured<T> extends State {
   /** How many results there are: outputs before those that are assigned. */
   readonly count: number;
   readonly rest: T;
+  /** Weak arguments that were used in integer dtypes. */
+  readonly fits: readonly ArgumentFit[];
+}
+
+/** What an argument must fit. */
+export interface ArgumentFit {
+  readonly name: string;
+  readonly input: number;
+  readonly dtype: DType;
 }
 
 /** The state that a traced function uses. */
@@ -63,8 +73,14 @@ export function capture<T>(
       keys: keys.map(([device]) => device),
       count: outputs.length,
       rest,
+      fits: trace.fits.map(({ name, node, dtype }) => ({ name, input: nodes.indexOf(node), dtype })),
     };
   });
-  const { cells, written, keys, count, rest } = result;
-  return { graph, cells, written, keys, count, rest };
+  const { cells, written, keys, count, rest, fits } = result;
+  return { graph, cells, written, keys, count, rest, fits };
+}
+
+/** Sees to it that arguments of a traced function fit where it uses them. @throws RangeError */
+export function checkFits(fits: readonly ArgumentFit[], args: readonly Node[]): void {
+  for (const { name, input, dtype } of fits) if (input < args.length) mustFit(name, args[input]!, dtype);
 }

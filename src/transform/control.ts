@@ -10,7 +10,7 @@ import * as ops from "../core/ops.ts";
 import type { Aval } from "../core/primitive.ts";
 import { context, type Node } from "../core/trace.ts";
 import type { Device } from "../device/device.ts";
-import { type Argument, type BodyResult, capture, type Captured } from "./capture.ts";
+import { type Argument, type BodyResult, capture, type Captured, checkFits } from "./capture.ts";
 import { cond } from "./cond.ts";
 import { apply, argumentOf, type Closure, closureOf, Program, zip, zipKeys } from "./program.ts";
 import { nextKey } from "./random.ts";
@@ -75,6 +75,7 @@ export function condNodes<T>(
   using _first = first.graph;
   const second = capture(args, no);
   using _second = second.graph;
+  for (const { fits } of [first, second]) checkFits(fits, operands);
   const avals = check(first, second);
   const both = [first, second];
   const closure = closureOf(both);
@@ -150,7 +151,10 @@ function captureLoop<T>(
       start.args[i] = { ...before, dtype: after.dtype, weak: after.weak };
       changed = true;
     }
-    if (!changed) return { captured, start };
+    if (!changed) {
+      checkFits(captured.fits, init);
+      return { captured, start };
+    }
     captured.graph.dispose();
   }
 }

@@ -9,7 +9,7 @@ import { sameShape } from "../base/shape.ts";
 import { context, isWatched, type Node, type Trace } from "../core/trace.ts";
 import type { Device } from "../device/device.ts";
 import { currentDevice } from "../device/registry.ts";
-import { type Argument, type BodyResult, capture, type Captured } from "./capture.ts";
+import { type Argument, type BodyResult, capture, type Captured, checkFits } from "./capture.ts";
 import type { CompiledGraph } from "./evaluate.ts";
 import { callProgram, isCallable } from "./call.ts";
 import { Program } from "./program.ts";
@@ -120,6 +120,7 @@ export class TraceCache<T> {
       ) return null;
     }
     this.#watch.call();
+    checkFits(last.fits, inputs);
     return { outputs: last.plan.run(inputs), rest: last.rest };
   }
 
@@ -145,6 +146,7 @@ export class TraceCache<T> {
       signature += `|${dtype}${weak ? "*" : ""}[${shape.join(",")}]${device.name}`;
     }
     const entry = this.#find(signature) ?? this.#make(key, signature, inputs, body, describe);
+    checkFits(entry.fits, inputs);
     entry.running++;
     try {
       return { outputs: replay(entry, inputs), rest: entry.rest };

@@ -3,9 +3,12 @@
  * and random keys.
  * @module
  */
+import { type DType, isInteger } from "../base/dtype.ts";
 import { TracerError } from "../base/errors.ts";
+import { checkInteger } from "../base/promote.ts";
 import * as ops from "../core/ops.ts";
 import type { Aval, Trace } from "../core/primitive.ts";
+import type { PrimitiveParams } from "../core/registry.ts";
 import { context, type Node, type Recorder } from "../core/trace.ts";
 import type { Device } from "../device/device.ts";
 import { Graph } from "./replay.ts";
@@ -34,6 +37,14 @@ interface CellState {
   written: boolean;
 }
 
+/** A plain integer that was used in an integer dtype, which must be able to hold it. */
+export interface Fit {
+  /** The function that used it, for the message. */
+  readonly name: string;
+  readonly node: Node;
+  readonly dtype: DType;
+}
+
 /** A running trace. */
 export class Tracing implements Trace {
   readonly level: number;
@@ -41,6 +52,8 @@ export class Tracing implements Trace {
   open = true;
   readonly cells: Map<Cell, CellState> = new Map();
   readonly keys: Map<Device, { readonly base: readonly [Node, Node]; count: number }> = new Map();
+  /** What its weak placeholders must fit. */
+  readonly fits: Fit[] = [];
   readonly #kept: Node[] = [];
 
   constructor(kind: TraceKind) {
@@ -148,6 +161,20 @@ export function untraced<T>(fn: () => T): T {
     return fn();
   } finally {
     context.stage = stage;
+  }
+}
+
+/**
+ * Sees to it that a weak integer fits the integer dtype that it is used in: at once where it is known, else at each call of the trace
+ * whose argument it is.
+ * @throws RangeError as for a plain number beside an array
+ */
+export function mustFit(name: string, node: Node, dtype: DType): void {
+  if (!isInteger(dtype) || !isInteger(node.dtype)) return;
+  if (node.prim?.name === "scalar") {
+    checkInteger(name, (node.params as PrimitiveParams["scalar"]).value as number | bigint, dtype);
+  } else if (node.prim?.name === "placeholder" && node.trace instanceof Tracing) {
+    node.trace.fits.push({ name, node, dtype });
   }
 }
 
