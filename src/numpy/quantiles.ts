@@ -2,7 +2,7 @@
  * Order statistics: median, quantile, percentile.
  * @module
  */
-import { dtypes, isComplex, isInexact } from "../base/dtype.ts";
+import { isComplex, isInexact } from "../base/dtype.ts";
 import { ShapeError } from "../base/errors.ts";
 import { promoteTypes } from "../base/promote.ts";
 import { formatShape, reducedShape } from "../base/shape.ts";
@@ -10,7 +10,7 @@ import * as ops from "../core/ops.ts";
 import type { Node } from "../core/trace.ts";
 import { type Args, type ArrayLike, type Axis, type NDArray, wrap } from "../array.ts";
 import { checkChoice, keywords } from "./args.ts";
-import { toNodeOf, toTyped } from "./convert.ts";
+import { toNodeOf } from "./convert.ts";
 import { flat, sliceAxis } from "./moves.ts";
 import { anyKnown } from "./reading.ts";
 import { type ArgReduceAxes, keep, reduceAxes } from "./reduction.ts";
@@ -88,10 +88,10 @@ export function median(a: ArrayLike, ...args: Args<[axis: Axis], MedianOptions>)
   return wrap(keep(out, given, axes, options.keepdims));
 }
 
-/** Shares from 0 to 1 in the dtype that NumPy reads them in: a plain number takes the array's. @throws RangeError outside of 0 to 1 */
-function shares(name: string, scale: number, q: ArrayLike, x: Node): Node {
-  const plain = typeof q === "number" && dtypes[x.dtype].kind === "f";
-  let out = plain ? toTyped(name, q, x.dtype, x.device) : toNodeOf(name, q, x.device);
+/** Shares from 0 to 1, of whose dtype a plain number's does not count in the result. @throws RangeError outside of 0 to 1 */
+function shares(name: string, scale: number, q: ArrayLike, x: Node): { share: Node; weak: boolean } {
+  const given = toNodeOf(name, q, x.device), weak = typeof q === "number" || given.weak;
+  let out = given;
   if (isComplex(out.dtype)) throw new TypeError(`${name}: got q of dtype ${out.dtype}, expected a real one`);
   if (!isInexact(out.dtype)) out = ops.cast(out, scale === 1 ? "int64" : "float64");
   if (scale !== 1) out = ops.div(out, lit(scale, out));
@@ -99,7 +99,7 @@ function shares(name: string, scale: number, q: ArrayLike, x: Node): Node {
   if (typeof q === "number" ? !(q >= 0 && q <= scale) : anyKnown(outside(), [out, x])) {
     throw new RangeError(`${name}: q must be from 0 to ${scale}, got ${typeof q === "number" ? q : "others"}`);
   }
-  return out;
+  return { share: out, weak };
 }
 
 /** Two places of sorted elements, and what part of the way from one to the other. */
@@ -162,16 +162,22 @@ function placesOf(method: QuantileMethod, q: Node, n: number): Node | Between {
 }
 
 /** Values between two neighbours of the sorted last axis, from the nearer end, so that both ends are met exactly. */
-function between(name: string, x: Node, { low, high, part }: Between, at: (position: Node) => Node): Node {
+function between(
+  name: string,
+  x: Node,
+  { low, high, part }: Between,
+  at: (position: Node) => Node,
+  weak: boolean,
+): Node {
   if (x.dtype === "bool") {
     throw new TypeError(`${name}: dtype bool is not supported with this method; cast with astype`);
   }
-  const type = promoteTypes(x.dtype, part.dtype, name);
+  const type = weak && isInexact(x.dtype) ? x.dtype : promoteTypes(x.dtype, part.dtype, name);
   const [below, above] = [ops.cast(at(low), type), ops.cast(at(high), type)];
-  const t = ops.reshape(ops.cast(part, type), [part.size, ...x.shape.slice(0, -1).map(() => 1)]);
+  const t = ops.reshape(part, [part.size, ...x.shape.slice(0, -1).map(() => 1)]);
   const gap = ops.sub(above, below);
-  const near = ops.add(below, ops.mul(gap, t));
-  const far = ops.sub(above, ops.mul(gap, ops.sub(lit(1, t), t)));
+  const near = ops.add(below, ops.mul(gap, ops.cast(t, type)));
+  const far = ops.sub(above, ops.mul(gap, ops.cast(ops.sub(lit(1, t), t), type)));
   return ops.where(ops.equal(below, above), below, ops.where(ops.less(t, lit(0.5, t)), near, far));
 }
 
@@ -181,7 +187,7 @@ function quantiles(name: string, scale: number, a: ArrayLike, q: ArrayLike, args
   const given = toNodeOf(name, a);
   if (isComplex(given.dtype)) throw new TypeError(`${name}: got dtype ${given.dtype}, expected a real one`);
   const axes = reduceAxes(name, options.axis, given, true);
-  const share = shares(name, scale, q, given);
+  const { share, weak } = shares(name, scale, q, given);
   const x = ops.sort(lastAxis(given, axes));
   const axis = x.shape.length - 1;
   const n = x.shape[axis]!;
@@ -191,7 +197,9 @@ function quantiles(name: string, scale: number, a: ArrayLike, q: ArrayLike, args
   // Shares that are integers are 0 and 1: linear reading then keeps the dtype.
   const whole = !isInexact(wanted.dtype);
   const places = placesOf(method, whole ? ops.cast(wanted, "float64") : wanted, n);
-  let out = "low" in places ? whole && method === "linear" ? at(places.low) : between(name, x, places, at) : at(places);
+  let out = "low" in places
+    ? whole && method === "linear" ? at(places.low) : between(name, x, places, at, weak)
+    : at(places);
   if (isInexact(given.dtype)) {
     const last = ops.reshape(sliceAxis(x, axis, n - 1, 1), x.shape.slice(0, -1));
     out = ops.where(ops.isnan(last), lit(NaN, out), out);

@@ -376,16 +376,16 @@ export function positionOf(
   name: "argmax" | "argmin" | "nanargmax" | "nanargmin",
   a: ArrayLike,
   args: readonly unknown[],
-  prepare: (x: Node) => Node = (x) => x,
+  prepare: (x: Node, axis: number) => Node = (x) => x,
 ): NDArray<"int64"> {
   const options = keywords<ArgReduceOptions & { out?: unknown }>(name, ["axis", "out", "keepdims"], args);
   noOut(name, options);
-  const whole = prepare(toNodeOf(name, a));
+  const whole = toNodeOf(name, a);
   const { x, axis } = axisOrFlat(name, whole, options.axis);
   if (x.shape[axis] === 0) {
     throw new ShapeError(`${name}: the array of shape ${formatShape(whole.shape)} has no elements to choose from`);
   }
-  const order = x.dtype === "bool" ? ops.cast(x, "uint8") : x;
+  const order = x.dtype === "bool" ? ops.cast(x, "uint8") : prepare(x, axis);
   const out = name.endsWith("max") ? ops.argmax(order, [axis]) : ops.argmin(order, [axis]);
   if (!options.keepdims) return wrap(out);
   const all = options.axis === null || options.axis === undefined;

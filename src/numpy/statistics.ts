@@ -285,16 +285,25 @@ export function nanmin(a: ArrayLike, ...args: Args<[axis: Axis], ArgReduceAxes>)
   return nanExtreme("min", a, args);
 }
 
-const ignoringNaN = (name: "max" | "min") => (x: Node): Node =>
-  isInexact(x.dtype) ? ops.where(ops.isnan(x), neutralFor(name, x), x) : x;
+function ignoringNaN(name: "max" | "min") {
+  return (x: Node, axis: number): Node => {
+    if (!isInexact(x.dtype)) return x;
+    const missing = ops.isnan(x);
+    if (anyKnown(ops.all(missing, [axis]), [x, missing])) {
+      throw new RangeError(`nanarg${name}: only NaN along axis ${axis} of shape ${formatShape(x.shape)}`);
+    }
+    return ops.where(missing, neutralFor(name, x), x);
+  };
+}
 
 /**
- * Where the largest element is that is not NaN; 0 where all are NaN.
+ * Where the largest element is that is not NaN. Outside of traces the array is looked at for slices of nothing but NaN; inside one the
+ * answer for those is 0.
  *
  * @param a an array
  * @param axis an axis; the position in C order if absent
  * @returns int64
- * @throws ShapeError for no elements; AxisError for an axis that is not there
+ * @throws RangeError for a slice of nothing but NaN; ShapeError for no elements; AxisError for an axis that is not there
  * @example
  * ```ts
  * import { tnp } from "@tnp/tnp";
@@ -307,12 +316,13 @@ export function nanargmax(a: ArrayLike, ...args: Args<[axis: number | null], Arg
 }
 
 /**
- * Where the smallest element is that is not NaN; 0 where all are NaN.
+ * Where the smallest element is that is not NaN. Outside of traces the array is looked at for slices of nothing but NaN; inside one the
+ * answer for those is 0.
  *
  * @param a an array
  * @param axis an axis; the position in C order if absent
  * @returns int64
- * @throws ShapeError for no elements; AxisError for an axis that is not there
+ * @throws RangeError for a slice of nothing but NaN; ShapeError for no elements; AxisError for an axis that is not there
  * @example
  * ```ts
  * import { tnp } from "@tnp/tnp";

@@ -660,6 +660,18 @@ def edges():
         for number in [-1, 300, 0, 1.5, Bits(float("nan")), True]:
             part.add(fn, ref("uint8", "m"), number)
     part.add("nanargmax", ref("float64", "e"), axis=0)
+    missing = own("float64.missing", np.array([[np.nan, 1, np.nan], [np.nan] * 3]))
+    for fn in ["nanargmax", "nanargmin"]:
+        for axis in [None, 0, 1]:
+            part.add(fn, missing, axis=axis)
+    part.add("nanargmin", own("complex64.missing", np.full(2, np.nan, np.complex64)))
+    part.add("add", ref("bool", "m"), 100, dtype="uint16")
+    part.add("multiply", -1, ref("bool", "m"), dtype="uint16")
+    ten = own("float16.ten", np.array(10, np.float16))
+    for dtype in ["float16", "float32", "int8"]:
+        eighths = own(f"{dtype}.eighths", (np.array([-5, 1, 16, 24]) / 8).astype(dtype))
+        for q in [10, 30, 80, [10], ten]:
+            part.add("percentile", eighths, q)
     for dtype in ["bool", "float32", "int8"]:
         for fn in ["isnan", "isfinite", "signbit", "logical_not"]:
             part.add(fn, ref("float32", "s"), dtype=dtype)
