@@ -81,6 +81,11 @@ describe("scan()", () => {
       () => tnp.scan((c: NDArray) => c as never, 0, [1]),
       /must return \[carry, y\], got a value of NDArray/,
     );
+    const pair = (carry: NDArray): [NDArray, NDArray] => [carry, carry];
+    assert.throws(
+      () => tnp.while_loop(() => true, pair, [0, 0]),
+      /^TypeError: while_loop: .*\[\*,\*\]; a list of numbers is one array: for several give a list of arrays/,
+    );
     assert.throws(() => tnp.scan((c: NDArray) => [{ c }, c], 0, [1]), /the carry has the structure of one array, but/);
     assert.throws(() => tnp.scan((c: NDArray, x: NDArray) => [c, x], 0, [1, 2], { length: 3 }), /a first axis of 3/);
     assert.throws(() => tnp.scan((c: NDArray, x: NDArray) => [c, x], 0, 5), /xs is a scalar/);

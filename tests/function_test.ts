@@ -14,6 +14,27 @@ describe("function()", () => {
     assert.deepEqual(g(x.T, tnp.asarray([1, 2])).toArray(), f(x.T, tnp.asarray([1, 2])).toArray());
   });
 
+  test("gives methods the object that they are called on", () => {
+    class Scale {
+      readonly factor: number;
+      constructor(factor: number) {
+        this.factor = factor;
+      }
+      apply(x: NDArray): NDArray {
+        return x.mul(this.factor);
+      }
+    }
+    const traced = tnp.function(Scale.prototype.apply);
+    Object.defineProperty(Scale.prototype, "apply", { value: traced });
+    const two = new Scale(2), three = new Scale(3);
+    for (let i = 0; i < 2; i++) {
+      assert.deepEqual([two.apply(tnp.asarray(4)).item(), three.apply(tnp.asarray(4)).item()], [8, 12]);
+    }
+    assert.equal(traced.traces, 2);
+    const plain = { double: tnp.function((x: NDArray) => x.mul(2)) };
+    assert.deepEqual([plain.double(1).item(), plain.double.call(null, 2).item(), plain.double.traces], [2, 4, 1]);
+  });
+
   test("is traced once for a signature", () => {
     let runs = 0;
     const f = tnp.function((x: NDArray, y: NDArray) => {

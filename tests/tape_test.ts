@@ -96,6 +96,7 @@ describe("GradientTape", () => {
     const y = tnp.multiply(x, x);
     tape.dispose();
     assert.throws(() => tape.gradient(y, x), /used up/);
+    assert.throws(() => tape.watch(x), /^Error: watch: the tape was used up/);
   });
 
   test("stop_recording() hides what a function does", () => {

@@ -67,7 +67,11 @@ function treeOf(rest: Rest, nodes: readonly Node[]): unknown {
 function checkTree(name: string, what: string, expected: Rest, got: Rest, by: string): void {
   const layout = ({ treedef, statics }: Rest) => `${treedef.key} ${statics.map((s) => s === null)}`;
   if (layout(expected) === layout(got)) return;
-  throw new TypeError(`${name}: ${what} has the structure ${words(expected)}, but ${by} gives ${words(got)}`);
+  const several = expected.treedef.parts === null && got.treedef.parts !== null && got.treedef.names === null;
+  const hint = several
+    ? "; a list of numbers is one array: for several give a list of arrays, [tnp.asarray(0), …]"
+    : "";
+  throw new TypeError(`${name}: ${what} has the structure ${words(expected)}, but ${by} gives ${words(got)}${hint}`);
 }
 
 const words = ({ treedef, statics }: Rest): string =>

@@ -88,7 +88,7 @@ export class GradientTape {
   /**
    * Follows arrays from now on.
    * @param tree arrays and variables, in any nesting
-   * @throws TypeError for an array that is not floating or complex
+   * @throws TypeError for an array that is not floating or complex; Error for a tape that has ended or gave its gradient
    */
   watch(tree: SourceTree): void {
     for (const source of sourcesOf("watch", tree).sources) this.#tape.watch(source);

@@ -61,9 +61,12 @@ export interface TracedFunction<A extends readonly unknown[], R> {
 const identities = new WeakMap<object, number>();
 let lastIdentity = 0;
 
+const isObject = (value: unknown): value is object =>
+  (typeof value === "object" && value !== null) || typeof value === "function";
+
 /** A text that is equal for static values that are the same. */
 function staticKey(value: unknown): string {
-  if ((typeof value === "object" && value !== null) || typeof value === "function") {
+  if (isObject(value)) {
     let id = identities.get(value);
     if (id === undefined) identities.set(value, id = ++lastIdentity);
     return `#${id}`;
@@ -117,10 +120,12 @@ const isResult = (leaf: unknown): boolean => leaf instanceof NDArray;
  *
  * The function runs once for each signature: the tree, shapes, dtypes and devices of its arguments, and their static values. What it
  * computed is planned as a whole, and later calls run that plan. Arrays in any form and numbers (also inside objects and lists)
- * are traced; booleans, strings, `null` and anything else are static. Traced numbers take the dtype of the arrays beside them, as outside:
- * whole ones are integers, but for -0 and those beyond 2^53, and a call whose integer does not fit where the trace uses it is a RangeError. Variables it reads and assigns are part of the trace, and
- * so are random draws: each call draws anew. Arrays it closes over are constants. A traced array has no value: reading one is a
- * TracerError; `tnp.cond`, `tnp.while_loop` and `tnp.scan` branch and loop on such values.
+ * are traced; booleans, strings, `null` and anything else are static, and so is the object that a method is called on. Variables it
+ * reads and assigns are part of the trace, and so are random draws: each call draws anew. Arrays it closes over are constants. A traced
+ * array has no value: reading one is a TracerError; `tnp.cond`, `tnp.while_loop` and `tnp.scan` branch and loop on such values.
+ *
+ * Traced numbers take the dtype of the arrays beside them, as plain ones do: whole ones are integers, but for -0 and those beyond 2^53.
+ * A call whose integer does not fit where the trace uses it is a RangeError.
  *
  * Traces are kept, the 256 that were used last; a function that is traced again and again says why in a warning.
  *
@@ -162,15 +167,17 @@ function traced<A extends readonly unknown[], R>(
     signature === undefined ? null : unknownAxes(signature.filter((_, i) => !statics.has(i))),
   );
   const simple = statics.size === 0 && signature === undefined;
-  const call = (...given: GivenArgs<A>): R => {
-    const nodes = simple ? plainArguments(given) : null;
+  const method = /\b(?:this|super)\b/.test(Function.prototype.toString.call(fn));
+  function call(this: unknown, ...given: GivenArgs<A>): R {
+    const self = method && isObject(this) ? this : undefined;
+    const nodes = simple && self === undefined ? plainArguments(given) : null;
     const again = nodes === null ? null : cache.repeat(plainKey(nodes.length), nodes);
     if (again !== null) return assemble(again.rest, wrapAll(again.outputs)) as R;
     const args = signature === undefined ? given : matchAll(signature, given);
     const parts = args.map((arg, i): { arrays: unknown[]; rest: ArgumentRest } =>
       statics.has(i) ? { arrays: [], rest: { treedef: null, value: arg } } : partition(arg, isTraced)
     );
-    let key = "";
+    let key = self === undefined ? "" : `of ${staticKey(self)};`;
     for (const { rest } of parts) {
       if (rest.treedef === null) key += `${staticKey(rest.value)};`;
       else {
@@ -183,13 +190,13 @@ function traced<A extends readonly unknown[], R>(
       const own = parts.map(({ arrays, rest }) =>
         rest.treedef === null ? rest.value : assemble(rest, arrays.map(() => wrap(nodes[next++]!)))
       );
-      const result = fn(...own as unknown as A);
+      const result: unknown = Reflect.apply(fn, self, own);
       checkSync("function", result);
       const { arrays, rest } = partition(result, isResult);
       return { outputs: arrays.map((x) => nodeOf(x as NDArray)), rest };
     }, () => describeCall(parts.map(({ rest }) => rest)));
     return assemble(rest, wrapAll(outputs)) as R;
-  };
+  }
   return Object.defineProperty(call, "traces", { get: () => cache.traces }) as TracedFunction<A, R>;
 }
 

@@ -129,8 +129,9 @@ export class Tape implements Recorder {
     return this.recording && this.#log.placeOf(node) >= 0;
   }
 
-  /** Follows a node or a variable from now on. @throws TypeError unless it is floating or complex */
+  /** Follows a node or a variable from now on. @throws TypeError unless it is floating or complex; Error for a tape that has ended */
   watch(source: Source): void {
+    this.#checkUnspent("watch");
     const node = source instanceof Cell ? source.read() : source;
     if (!isInexact(node.dtype)) {
       throw new TypeError(`watch: gradients exist for floating and complex arrays only, got dtype ${node.dtype}`);
@@ -284,11 +285,7 @@ export class Tape implements Recorder {
     seeds: readonly (Node | null)[] | null,
     fn: () => readonly (Node | null)[],
   ): (Node | null)[] {
-    if (this.#spent) {
-      throw new Error(
-        `${name}: the tape was used up; a tape gives one gradient unless it is made with { persistent: true }, and none after its end`,
-      );
-    }
+    this.#checkUnspent(name);
     const log = this.#log;
     const places = sources.map((source) => this.#placesOf(source));
     const answer = () => recall(log, { kind, targets, seeds, sources, places }, () => tidy(fn));
@@ -304,6 +301,13 @@ export class Tape implements Recorder {
     } finally {
       log.release();
     }
+  }
+
+  #checkUnspent(name: string): void {
+    if (!this.#spent) return;
+    throw new Error(
+      `${name}: the tape was used up; a tape gives one gradient unless it is made with { persistent: true }, and none after its end`,
+    );
   }
 
   /** The places of a source: of a variable, one for each value with which it was read. */
