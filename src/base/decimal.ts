@@ -121,10 +121,10 @@ export function scientificParts(x: number, dtype: DType, options: DigitOptions):
   if ((!exact && (precision === null || digits.length - 1 <= precision)) || precision === null) {
     return [digits[0]!, digits.slice(1), point - 1];
   }
-  // The shortest digits may round up to the next power of ten, or the exact ones may: then a digit more or less comes out.
-  let exponent = point - 1;
+  // The shortest digits may have been rounded up to a power of ten: then this many exact ones begin one place further down.
+  let exponent = point - 2;
   let text = String(scaledInteger(x, precision - exponent));
-  if (text.length <= precision) text = String(scaledInteger(x, precision - --exponent));
+  if (text.length > precision + 1) text = String(scaledInteger(x, precision - ++exponent));
   if (text.length > precision + 1) exponent++;
   const fraction = text.slice(1, precision + 1);
   return [text[0]!, exact ? fraction : fraction.replace(/0+$/, ""), exponent];

@@ -231,7 +231,7 @@ function brackets(array: Printable, options: PrintOptions, layout: Layout): stri
 }
 
 /** One element as NumPy's scalars print themselves: all the digits that tell it from its neighbours. */
-export function formatScalar(x: Scalar, dtype: DType, options: PrintOptions = defaultPrintOptions): string {
+export function formatScalar(x: Scalar, dtype: DType): string {
   switch (dtypes[dtype].kind) {
     case "b":
       return x ? "True" : "False";
@@ -239,19 +239,19 @@ export function formatScalar(x: Scalar, dtype: DType, options: PrintOptions = de
     case "u":
       return String(x);
     case "f":
-      return scalarText(x as number, dtype, options, false);
+      return scalarText(x as number, dtype, false);
     case "c": {
       const { re, im } = x as Complex;
-      const imaginary = `${scalarText(im, dtype, options, !Object.is(re, 0))}j`;
-      return Object.is(re, 0) ? imaginary : `(${scalarText(re, dtype, options, false)}${imaginary})`;
+      const imaginary = `${scalarText(im, dtype, !Object.is(re, 0))}j`;
+      return Object.is(re, 0) ? imaginary : `(${scalarText(re, dtype, false)}${imaginary})`;
     }
   }
 }
 
-function scalarText(x: number, dtype: DType, options: PrintOptions, signed: boolean): string {
+function scalarText(x: number, dtype: DType, signed: boolean): string {
   const mark = x < 0 || Object.is(x, -0) ? "-" : signed ? "+" : "";
-  if (Number.isNaN(x)) return (signed ? "+" : "") + options.nanstr;
-  if (!Number.isFinite(x)) return mark + options.infstr;
+  if (Number.isNaN(x)) return `${signed ? "+" : ""}nan`;
+  if (!Number.isFinite(x)) return `${mark}inf`;
   const size = Math.abs(x);
   const point = dtypes[dtype].kind === "c" ? "" : ".0";
   const limit = dtypes[dtypes[dtype].scalar].itemsize === 8 ? 1e16 : 10 ** finfo(dtype).precision;
@@ -270,7 +270,7 @@ function scalarText(x: number, dtype: DType, options: PrintOptions, signed: bool
  * `[[1.  2.5]\n [3.  4. ]]`
  */
 export function formatStr(array: Printable, options: PrintOptions = defaultPrintOptions): string {
-  if (array.shape.length === 0) return formatScalar(array.elements[0]!, array.dtype, options);
+  if (array.shape.length === 0) return formatScalar(array.elements[0]!, array.dtype);
   return sizeOf(array.shape) === 0
     ? "[]"
     : brackets(array, options, { separator: " ", indent: 0, width: options.linewidth });

@@ -67,6 +67,11 @@ def printing():
                 part.add(array, **options)
             for options in [{"sign": "+"}, {"sign": " "}, {"floatmode": "fixed", "precision": 4}, {"floatmode": "unique"}, {"floatmode": "maxprec_equal"}, {"nanstr": "NA", "infstr": "oo"}]:
                 part.add(array, **options)
+        for values in [[1e-5, 123456.789, 1e4], [1e-4, 1e15, 1e8 + 16], [9.9999997e-6, 1.2345]]:
+            with np.errstate(all="ignore"):
+                part.add(np.array(values).astype(d))
+        for value in [np.nan, -np.inf]:
+            part.add(np.array(value).astype(d), nanstr="NA", infstr="oo")
     for d in COMPLEX:
         for _ in range(40):
             spread = float(rng.integers(0, 10))
