@@ -50,6 +50,23 @@ describe("keywords", () => {
     assert.deepEqual(x.reshape([3, 2], { order: "F" }).toArray(), [[0, 4], [3, 2], [1, 5]]);
   });
 
+  test("of numbers beyond all integers are floats, also in traces", () => {
+    const whole = tnp.asarray([1, 2]);
+    const calls: readonly ((x: ArrayLike, n: ArrayLike) => NDArray)[] = [tnp.add, tnp.minimum, tnp.power, tnp.clip];
+    for (const call of calls) {
+      const traced = tnp.function(call) as typeof call;
+      for (const n of [2 ** 60, 1e30, -1e30]) {
+        const [plain, replayed] = [call(whole, n), traced(whole, n)];
+        assert.deepEqual([replayed.dtype, replayed.toArray()], [plain.dtype, plain.toArray()]);
+        assert.equal(plain.dtype, Math.abs(n) < 2 ** 63 ? "int64" : "float64");
+      }
+    }
+    assert.throws(() => tnp.add(whole, 2 ** 63), /^RangeError: add: integer 9223372036854776000 is out of bounds/);
+    assert.deepEqual([tnp.array([1e30, 1]).dtype, tnp.array(2 ** 60).dtype], ["float64", "int64"]);
+    assert.deepEqual(tnp.arange(0, 1e30, 5e29).toArray(), [0, 5e29]);
+    assert.equal(tnp.function((x: NDArray, n: NDArray) => x.add(n))(tnp.ones(1, "float32"), 2 ** 63).dtype, "float32");
+  });
+
   test("give plain numbers the dtype that is asked for, where they fit", () => {
     const flags = tnp.asarray([false, true]);
     assert.deepEqual(tnp.add(flags, 100, { dtype: "uint16" }).toArray(), [100, 101]);

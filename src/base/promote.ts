@@ -14,7 +14,7 @@ import { DTypePromotionError } from "./errors.ts";
  */
 export type PromotionMode = "off" | "legacy" | "safe" | "all";
 
-/** The kind of a plain JavaScript value: boolean, integral number or bigint, other number, `{ re, im }`. */
+/** The kind of a plain JavaScript value: boolean, whole number below 2^64 or bigint, other number, `{ re, im }`. */
 export type WeakKind = "b" | "i" | "f" | "c";
 
 /** What meets in an expression: an array's dtype (weak if it came from plain numbers), or a plain value's kind. */
@@ -85,6 +85,11 @@ export function literalType(kind: WeakKind): DType {
   }
 }
 
+/** Whether a number stands for an integer: it is whole and within what integers hold. */
+export function isIntegral(value: number): boolean {
+  return Number.isInteger(value) && value >= -(2 ** 63) && value < 2 ** 64;
+}
+
 /** The weak kind of a plain value, or null for what is none. */
 export function weakKindOf(value: unknown): WeakKind | null {
   switch (typeof value) {
@@ -93,7 +98,7 @@ export function weakKindOf(value: unknown): WeakKind | null {
     case "bigint":
       return "i";
     case "number":
-      return Number.isInteger(value) ? "i" : "f";
+      return isIntegral(value) ? "i" : "f";
     case "object":
       return value !== null && typeof (value as { re?: unknown }).re === "number" &&
           typeof (value as { im?: unknown }).im === "number"

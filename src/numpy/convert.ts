@@ -17,6 +17,7 @@ import { ShapeError } from "../base/errors.ts";
 import {
   checkInteger,
   integerRange,
+  isIntegral,
   literalType,
   type Operand as Promotable,
   promoteOperands,
@@ -294,7 +295,7 @@ export function fromList(name: string, list: readonly unknown[], dtype: DType | 
     for (let i = 0; i < items.length; i++) {
       const x = items[i];
       if (typeof x === "number" && last) {
-        kinds |= Number.isInteger(x) ? 2 : 4;
+        kinds |= isIntegral(x) ? 2 : 4;
         values.push(x);
         continue;
       }

@@ -4,7 +4,7 @@
  */
 import { type DType, dtypeInfo, isInexact, isInteger } from "../base/dtype.ts";
 import { ShapeError } from "../base/errors.ts";
-import { checkInteger, literalType, resultType } from "../base/promote.ts";
+import { checkInteger, isIntegral, literalType, resultType } from "../base/promote.ts";
 import { broadcastShapes, checkShape, formatShape, normalizeAxis } from "../base/shape.ts";
 import * as ops from "../core/ops.ts";
 import type { Node } from "../core/trace.ts";
@@ -27,7 +27,7 @@ function boundOf(what: string, x: unknown): { value: Bound; whole: boolean } {
   ) {
     throw new TypeError(`arange: ${what} must be a real number, got ${describe(x)}`);
   }
-  const whole = x instanceof NDArray ? !isInexact(x.dtype) : typeof value !== "number" || Number.isInteger(value);
+  const whole = x instanceof NDArray ? !isInexact(x.dtype) : typeof value !== "number" || isIntegral(value);
   return { value, whole };
 }
 

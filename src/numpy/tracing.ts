@@ -81,8 +81,8 @@ export function argument(leaf: unknown, name = "function", device?: Device): Nod
   if (leaf instanceof NDArray) return nodeOf(leaf);
   let weak: WeakKind | null = weakKindOf(leaf);
   if (weak === null || weak === "b") return toNodeOf(name, leaf as ArrayLike, device);
-  // Numbers that happen to be integral but that no integer stands for are meant as floats.
-  if (typeof leaf === "number" && (!Number.isSafeInteger(leaf) || Object.is(leaf, -0))) weak = "f";
+  // No int64 stands for it.
+  if (typeof leaf === "number" && (Object.is(leaf, -0) || leaf >= 2 ** 63)) weak = "f";
   const node = toTyped(name, leaf as ArrayLike, literalType(weak), device);
   node.weak = true;
   return node;
@@ -124,7 +124,7 @@ const isResult = (leaf: unknown): boolean => leaf instanceof NDArray;
  * reads and assigns are part of the trace, and so are random draws: each call draws anew. Arrays it closes over are constants. A traced
  * array has no value: reading one is a TracerError; `tnp.cond`, `tnp.while_loop` and `tnp.scan` branch and loop on such values.
  *
- * Traced numbers take the dtype of the arrays beside them, as plain ones do: whole ones are integers, but for -0 and those beyond 2^53.
+ * Traced numbers take the dtype of the arrays beside them, as plain ones do: whole ones are integers, but for -0.
  * A call whose integer does not fit where the trace uses it is a RangeError.
  *
  * Traces are kept, the 256 that were used last; a function that is traced again and again says why in a warning.

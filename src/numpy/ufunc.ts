@@ -5,7 +5,15 @@
  */
 import { type DType, dtypeInfo, dtypes, isInteger } from "../base/dtype.ts";
 import type { Scalar } from "../base/elements.ts";
-import { canCast, type Casting, literalType, prefersFloat32, promoteTypes, promotionMode } from "../base/promote.ts";
+import {
+  canCast,
+  type Casting,
+  isIntegral,
+  literalType,
+  prefersFloat32,
+  promoteTypes,
+  promotionMode,
+} from "../base/promote.ts";
 import * as ops from "../core/ops.ts";
 import { Node } from "../core/trace.ts";
 import type { Device } from "../device/device.ts";
@@ -250,8 +258,8 @@ function quick(name: string, x: ArrayLike, beside: Node): Node | null {
   if (typeof x !== "number" || promotionMode() !== "legacy") return null;
   const { kind } = dtypeInfo(beside.dtype);
   if (kind === "f" && !prefersFloat32()) return ops.scalar(x, beside.dtype, beside.device);
-  if (kind === "b" || (kind !== "f" && kind !== "c" && !Number.isInteger(x))) return null;
-  if (prefersFloat32() && !Number.isInteger(x)) return null;
+  if (kind === "b" || (kind !== "f" && kind !== "c" && !isIntegral(x))) return null;
+  if (prefersFloat32() && !isIntegral(x)) return null;
   return ops.scalar(literalValue(name, x, beside.dtype), beside.dtype, beside.device);
 }
 
