@@ -198,6 +198,31 @@ describe("bad input", () => {
       name: "TypeError",
       message: /^array: element \[0\] is undefined, expected a number$/,
     }],
+    ["a list that contains itself", () => {
+      const list: unknown[] = [];
+      list.push(list);
+      tnp.add(x, list as never);
+    }, { name: "ShapeError", message: /^add: lists are nested more than 64 deep$/ }],
+    ["an object with less data than its shape", () => tnp.array({ data: [1], shape: [1e15] }), {
+      name: "ShapeError",
+      message: /^array: shape \[1000000000000000\] reaches element 999999999999999 of data with 1$/,
+    }],
+    ["an object with strides that are no integers", () => tnp.array({ data: [1, 2], shape: [2], stride: [NaN] }), {
+      name: "TypeError",
+      message: /^array: strides and offset of an object with data must be integers, got NaN$/,
+    }],
+    ["an object with a stride too few", () => tnp.array({ data: [1, 2, 3, 4], shape: [2, 2], stride: [1] }), {
+      name: "ShapeError",
+      message: /^array: got 1 strides for shape \[2, 2\]$/,
+    }],
+    ["a tensor with less data than its shape", () => tnp.array({ dataSync: () => [1], shape: [2] }), {
+      name: "ShapeError",
+      message: /^array: cannot reshape/,
+    }],
+    ["a hole in a list of axes", () => tnp.sum(x, new Array<number>(2)), {
+      name: "TypeError",
+      message: /^sum: axis must be an integer, got undefined$/,
+    }],
     ["bytes of no whole number of elements", () => tnp.frombuffer(new Uint8Array(3), "int16"), {
       name: "ShapeError",
       message: /^frombuffer: /,

@@ -34,7 +34,7 @@ import { currentDevice } from "../device/registry.ts";
 import { fromBytes } from "../transform/evaluate.ts";
 import { mustFit } from "../transform/tracing.ts";
 import { type ArrayLike, NDArray, nodeOf } from "../array.ts";
-import { describe } from "./args.ts";
+import { describe, within } from "./args.ts";
 
 /** A plain JavaScript value before its dtype is known. */
 export interface Literal {
@@ -221,7 +221,7 @@ function fromTensor(name: string, x: ForeignTensor, device: Device): Node {
     return fromBytes(bytes, shape, dtype, device);
   }
   if (!Array.isArray(data)) throw new TypeError(`${name}: dataSync() gave ${describe(data)}, expected a typed array`);
-  return ops.reshape(fromList(name, data, null, device), shape);
+  return within(name, () => ops.reshape(fromList(name, data, null, device), shape));
 }
 
 /** An object with data, shape and perhaps strides (scijs ndarray). */
@@ -237,13 +237,26 @@ function fromObject(name: string, x: ForeignArray, device: Device): Node {
     throw new TypeError(`${name}: got an object whose data is ${describe(data)}, expected a typed array or a list`);
   }
   const source = data as { readonly length: number; readonly [i: number]: unknown };
+  for (const step of [...strides, offset]) {
+    if (!Number.isInteger(step)) {
+      throw new TypeError(`${name}: strides and offset of an object with data must be integers, got ${describe(step)}`);
+    }
+  }
+  if (strides.length !== shape.length) {
+    throw new ShapeError(`${name}: got ${strides.length} strides for shape ${formatShape(shape)}`);
+  }
+  const ends = strides.map((step, d) => step * (shape[d]! - 1));
+  const reach = [Math.min, Math.max].map((outer) => ends.reduce((at, end) => at + outer(end, 0), offset));
+  const outside = size === 0 ? undefined : reach.find((at) => at < 0 || at >= source.length);
+  if (outside !== undefined) {
+    throw new ShapeError(
+      `${name}: shape ${formatShape(shape)} reaches element ${outside} of data with ${source.length}`,
+    );
+  }
   const index = new Array<number>(shape.length).fill(0);
   const positions = new Float64Array(size);
   let at = offset;
   for (let i = 0; i < size; i++) {
-    if (at < 0 || at >= source.length) {
-      throw new ShapeError(`${name}: shape ${formatShape(shape)} reaches element ${at} of data with ${source.length}`);
-    }
     positions[i] = at;
     for (let d = shape.length - 1; d >= 0; d--) {
       at += strides[d]!;
@@ -264,11 +277,15 @@ function fromObject(name: string, x: ForeignArray, device: Device): Node {
 
 const kindBits = { b: 1, i: 2, f: 4, c: 8 } as const;
 
-/** The shape that the first elements of nested lists promise. */
-function promisedShape(list: readonly unknown[]): number[] {
+/** The most levels of nested lists: as many as NumPy's arrays have axes. */
+const DEEPEST = 64;
+
+/** The shape that the first elements of nested lists promise. @throws ShapeError for lists that are too deep, or contain themselves */
+function promisedShape(name: string, list: readonly unknown[]): number[] {
   const shape: number[] = [];
   let x: unknown = list;
   while (Array.isArray(x)) {
+    if (shape.length === DEEPEST) throw new ShapeError(`${name}: lists are nested more than ${DEEPEST} deep`);
     shape.push(x.length);
     x = x[0];
   }
@@ -281,7 +298,7 @@ function promisedShape(list: readonly unknown[]): number[] {
  * @throws ShapeError for ragged lists, naming the place; TypeError for what is no number; RangeError for what the dtype cannot hold
  */
 export function fromList(name: string, list: readonly unknown[], dtype: DType | null, device: Device): Node {
-  const shape = promisedShape(list);
+  const shape = promisedShape(name, list);
   const values: Scalar[] = [];
   let kinds = 0;
   let arrays = false;
