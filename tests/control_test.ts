@@ -346,6 +346,23 @@ describe("while_loop()", () => {
     assert.deepEqual(tnp.vectorized_map(fixed, [1, 2, 3]).toArray(), [1, 16, 81]);
   });
 
+  test("leaves examples along a later axis to what follows", () => {
+    const double = (x: NDArray): NDArray[] => {
+      const [, y] = tnp.while_loop(
+        ([n, y]) => n.lt(3).mul(y.sum().lt(9)),
+        ([n, y]) => [n.add(1), y.add(y)],
+        [tnp.asarray(0), x] as [NDArray, NDArray],
+      );
+      return [y, x.add(1)];
+    };
+    const x = tnp.arange(6, { dtype: "float64" }).reshape(2, 3);
+    const expected = [0, 1, 2].map((i) => double(x.at(":", i)).map((y) => y.toArray()));
+    for (const f of [double, tnp.function(double)]) {
+      const out = tnp.vectorized_map(f, x, { in_axes: 1 });
+      assert.deepEqual([0, 1, 2].map((i) => out.map((y) => y.at(i).toArray())), expected);
+    }
+  });
+
   test("gradients of a loop with a bound", () => {
     const eager = tnp.grad(grow)(2.5), second = tnp.grad((x: NDArray) => tnp.grad(grow)(x))(2.5);
     const f = tnp.function(grow);
