@@ -275,6 +275,20 @@ describe("foreign memory", () => {
     assert.throws(() => tnp.asarray(shared, { copy: false }), /^TypeError: asarray: copy: false/);
   });
 
+  test("that was shared and then transferred is an error, and memory that can shrink is not shared", () => {
+    for (const length of [4, 100_000]) {
+      const view = new Float64Array(length).fill(1), x = tnp.asarray(view, { copy: false });
+      const sums = () => [tnp.sum(x.mul(2)).item(), tnp.sort(x).at(0).item()];
+      assert.deepEqual(sums(), [2 * length, 1]);
+      structuredClone(view, { transfer: [view.buffer] });
+      assert.throws(sums, /^DisposedError: .*was transferred to somebody else$/);
+      assert.throws(() => x.toArray(), /^DisposedError: /);
+    }
+    const resizable = new Float64Array(new ArrayBuffer(16, { maxByteLength: 32 }));
+    assert.throws(() => tnp.asarray(resizable, { copy: false }), /^TypeError: asarray: copy: false/);
+    assert.deepEqual(tnp.asarray(resizable).toArray(), [0, 0]);
+  });
+
   test("goes on either side of an operand of any kind", () => {
     const ndarray = { data: new Float64Array([0, 1, 2, 3, 4, 5]), shape: [2, 2], stride: [1, 2], offset: 1 };
     const tensor = { dataSync: () => new Float32Array([10, 20]), shape: [2], dtype: "float32" };

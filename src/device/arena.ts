@@ -161,6 +161,17 @@ export class HostBuffer implements Buffer {
   }
 }
 
+/** Memory of the user, who may transfer it to another thread. */
+class UserBuffer extends HostBuffer {
+  override get memory(): HostMemory {
+    const memory = super.memory;
+    if (memory.buffer.detached) {
+      throw new DisposedError("buffer: memory shared by copy: false was transferred to somebody else");
+    }
+    return memory;
+  }
+}
+
 /**
  * A buffer over memory of the user (`asarray` with `copy: false`); giving it back leaves that memory alone.
  *
@@ -171,7 +182,7 @@ export class HostBuffer implements Buffer {
  * @returns the buffer
  */
 export function hostBuffer(device: Device, memory: ArrayBuffer, byteOffset: number, byteLength: number): HostBuffer {
-  return new HostBuffer(device, new HostMemory(memory, byteOffset, byteLength, null), 0, byteLength, null);
+  return new UserBuffer(device, new HostMemory(memory, byteOffset, byteLength, null), 0, byteLength, null);
 }
 
 /** The size class of a large block: at most an eighth larger, so that blocks of nearly equal size serve one another. */

@@ -72,6 +72,7 @@ export function array<D extends DType = DType>(
  * An array from anything; an array of the right dtype is returned as it is.
  *
  * `{ copy: false }` shares the memory of a typed array: what is written to it later shows in the array or not, undefined.
+ * Memory that can be resized, or that workers share, is refused.
  *
  * @param a what to make it of
  * @param dtype the dtype of the array

@@ -20,7 +20,7 @@ export function shareBytes(
   dtype: DType,
   device: Device,
 ): Node {
-  if (device.type === "GPU" || !(bytes.buffer instanceof ArrayBuffer)) {
+  if (device.type === "GPU" || !(bytes.buffer instanceof ArrayBuffer) || bytes.buffer.resizable) {
     throw new TypeError(`${name}: copy: false, but ${device.name} cannot share this memory`);
   }
   const storage = new Storage(hostBuffer(device, bytes.buffer, bytes.byteOffset, bytes.byteLength));
