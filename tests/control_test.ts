@@ -472,6 +472,18 @@ describe("control flow in a row and in one another", () => {
   });
 });
 
+describe("cotangents of control flow", () => {
+  test("that reach a loop and its input alike are there for both", () => {
+    const running = (x: NDArray): NDArray => tnp.scan((c: NDArray, v: NDArray) => [c.add(v), c.mul(v)], 0.0, x)[1];
+    for (const f of [running, tnp.function(running)]) {
+      close(tnp.grad((x: NDArray) => f(x).add(x).sum())(tnp.asarray([1.5, -0.5, 2])), [2.5, 4.5, 2]);
+      const xs = tnp.asarray([[1.5, 1], [-0.5, 2], [2, 3]]);
+      const rows = (x: NDArray) => tnp.vectorized_map((v: NDArray) => f(v).add(v), x, { in_axes: 1 });
+      close(tnp.grad((x: NDArray) => rows(x).sum())(xs), tnp.asarray([[2.5, 6], [4.5, 5], [2, 4]]));
+    }
+  });
+});
+
 describe("memory of control flow", () => {
   test("nothing stays behind", () => {
     const f = tnp.function((x: NDArray) => {

@@ -132,14 +132,10 @@ export class Graph {
     });
   }
 
-  /**
-   * Runs an interpreter. With control flow, which lets go of its inputs half-way, what it was given is held meanwhile; it holds what it
-   * adds to `values`, and this lets go of all but the results.
-   */
+  /** Runs an interpreter; with control flow it holds what it adds to `values`, and this lets go of all but the results. */
   #holding<T>(values: readonly T[], nodeOf: (value: T) => Node, fn: () => T[]): T[] {
     const before = values.length;
     let out: readonly T[] = [];
-    if (this.#controls) { for (const value of values) nodeOf(value).hold(); }
     try {
       return [...out = fn()];
     } finally {
@@ -147,7 +143,6 @@ export class Graph {
         const kept = new Set(out.map(nodeOf));
         for (const node of kept) node.hold();
         for (let i = values.length - 1; i >= before; i--) nodeOf(values[i]!).drop();
-        for (let i = 0; i < before; i++) nodeOf(values[i]!).holders--;
         for (const node of kept) node.holders--;
       }
     }

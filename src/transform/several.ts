@@ -98,20 +98,19 @@ function perform(node: Node): void {
  */
 export function computeResults<T extends readonly Node[]>(run: () => T, node: Node | null = null): T {
   const release = context.recorders.map((recorder) => recorder.keep?.());
-  let parts: T;
   try {
-    parts = run();
+    const parts = run();
+    if (node === null) return parts;
+    const { inputs } = node;
+    for (const part of parts) part.hold();
+    node.inputs = parts;
+    node.prim = done as Primitive;
+    node.params = null;
+    for (const x of inputs) x.drop();
+    return parts;
   } finally {
     for (const fn of release) fn?.();
   }
-  if (node === null) return parts;
-  const { inputs } = node;
-  for (const part of parts) part.hold();
-  node.inputs = parts;
-  node.prim = done as Primitive;
-  node.params = null;
-  for (const x of inputs) x.drop();
-  return parts;
 }
 
 /** The results of a node of control flow: all, or the first ones. */
