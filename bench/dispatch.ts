@@ -49,18 +49,18 @@ function stages(title: string, build: (x: NDArray) => NDArray, bind: (x: Node) =
       walk.clear();
     }),
   );
-  // What comes again has a plan.
-  for (let i = 0; i < 2; i++) compute(build(x));
   walk.run(roots);
-  const plan = planCache(cpu).get(walk)!;
+  // What comes again and again has a plan.
+  let plan = planCache(cpu).get(walk);
+  for (; plan == null; plan = planCache(cpu).get(walk)) compute(build(x));
   row("plan cache: find by key", time(() => void planCache(cpu).get(walk)));
   const { leaves } = walk;
   const values = walk.scalars.slice(0, walk.scalarCount).map(() => 1);
   row(
     "plan: allocate, launch, release",
     time(() => {
-      const storages = plan.run(leaves, values);
-      for (let i = plan.leafCount; i < storages.length; i++) storages[i]!.buffer.release();
+      const storages = plan!.run(leaves, values);
+      for (let i = plan!.leafCount; i < storages.length; i++) storages[i]!.buffer.release();
     }),
   );
   walk.clear();
