@@ -94,16 +94,15 @@ function copyKernel(from: DType, to: DType, rank: number, access: Access, stores
   });
 }
 
-/** Elements beyond which 32-bit offsets do not reach. */
-function isWide(
-  args: readonly { readonly offset: number; readonly strides: readonly number[] }[],
-  shape: readonly number[],
-): boolean {
-  return args.some(({ offset, strides }) => {
+/** Whether arrays have elements that 32-bit offsets do not reach. */
+function isWide(args: Launch["operands"], shape: readonly number[]): boolean {
+  for (let i = 0; i < args.length; i++) {
+    const { offset, strides } = args[i]!;
     let reach = Math.abs(offset);
     for (let d = 0; d < shape.length; d++) reach += Math.abs(strides[d] ?? 0) * (shape[d]! - 1);
-    return reach > 0x3fffffff;
-  });
+    if (reach > 0x3fffffff) return true;
+  }
+  return false;
 }
 
 /** A dense temporary of a shape; the caller gives `buffer` back. */
@@ -135,7 +134,8 @@ export class EpilogueRunner {
   readonly #epilogue: Epilogue;
   readonly #dtype: DType;
   readonly #comment: string;
-  readonly #kernels = new Map<string, { readonly kernel: Kernel; readonly run: Executable }>();
+  /** By rank, those with 64-bit indices behind those without. */
+  readonly #kernels: ({ readonly kernel: Kernel; readonly run: Executable } | undefined)[] = [];
   /** Whether the library's result may lie where the epilogue's goes. */
   readonly inPlace: boolean;
 
@@ -162,11 +162,11 @@ export class EpilogueRunner {
   }
 
   #find({ sizes, operands, outputs }: Launch): { readonly kernel: Kernel; readonly run: Executable } {
-    const wide = isWide([...operands, ...outputs], sizes), key = `${sizes.length} ${wide}`;
-    let found = this.#kernels.get(key);
+    const wide = isWide(operands, sizes) || isWide(outputs, sizes), at = 2 * sizes.length + (wide ? 1 : 0);
+    let found = this.#kernels[at];
     if (found === undefined) {
       const kernel = epilogueKernel(this.#epilogue, this.#dtype, sizes.length, wide, this.#comment);
-      this.#kernels.set(key, found = { kernel, run: this.#device.kernel(kernel) });
+      this.#kernels[at] = found = { kernel, run: this.#device.kernel(kernel) };
     }
     return found;
   }
@@ -187,7 +187,7 @@ export function convert(device: Device, from: ArrayArg, dtype: DType, to: ArrayA
     for (const strides of [there!, here!]) strides.push(1);
   }
   const operands = [{ ...from, strides: there! }], outputs = [{ ...to, strides: here! }];
-  const wide = isWide([...operands, ...outputs], sizes);
+  const wide = isWide(operands, sizes) || isWide(outputs, sizes);
   const kernel = copyKernel(dtype, target, sizes.length, accessOf(there!), accessOf(here!), wide);
   device.kernel(kernel)({ sizes, operands, outputs, scalars: [] });
 }

@@ -98,8 +98,11 @@ function multiply(host: Host, dtype: DType, call: Call, chain: readonly Step[] |
   const { inputs: [a, b], output: out } = call as Call & { readonly inputs: readonly [ArrayArg, ArrayArg] };
   const problem = problemOf(a, b, out);
   const known = Object.hasOwn(BLAS, dtype);
-  if (problem.work === 0 || problem.work <= TINY && !(known && openblas.opened)) {
-    multiplyBy(matmulJs, dtype, problem);
+  const stays = () => problem.work === 0 || problem.work <= TINY && !(known && openblas.opened);
+  if (stays()) {
+    const product = prepareBy(matmulJs, dtype, problem, stays);
+    product.run();
+    ready.set(call, product);
     return false;
   }
   const half = dtype === "bfloat16" || dtype === "float16";
@@ -160,16 +163,24 @@ function multiplyEmbedded(dtype: DType, problem: Problem): void {
   const { engine, wasm } = cpuConfig();
   const pays = problem.m * problem.n * problem.k > SMALL && (spentEmbedded += problem.work * JS_COST) > MODULE;
   const vectors = wasm && engine !== "js" && (engine === "wasm" || pays);
-  multiplyBy(vectors && wasmAvailable() ? matmulBlocks : matmulJs, dtype, problem);
+  prepareBy(vectors && wasmAvailable() ? matmulBlocks : matmulJs, dtype, problem, never).run();
 }
 
-function multiplyBy(product: typeof matmulJs, dtype: DType, problem: Problem): void {
-  if (recording() !== null) settle();
-  const [a, b, out] = [problem.a, problem.b, problem.out].map((x) => hostArray(x.arg, dtype));
-  forEachBatch(problem.batch, problem.steps, (offsets) => {
-    const at = [a!.offset + offsets[0]!, b!.offset + offsets[1]!, out!.offset + offsets[2]!] as const;
-    product(a!, b!, out!, problem.m, problem.n, problem.k, at);
-  });
+const never = () => false;
+
+/** Prepares a product by a function that comes with us. */
+function prepareBy(product: typeof matmulJs, dtype: DType, problem: Problem, valid: () => boolean): Product {
+  const { m, n, k, batch, steps } = problem;
+  const run = (): void => {
+    if (recording() !== null) settle();
+    const a = hostArray(problem.a.arg, dtype), b = hostArray(problem.b.arg, dtype);
+    const out = hostArray(problem.out.arg, dtype);
+    const multiply = (offsets: readonly number[]): void =>
+      product(a, b, out, m, n, k, [a.offset + offsets[0]!, b.offset + offsets[1]!, out.offset + offsets[2]!]);
+    if (batch.length === 0) multiply(none);
+    else forEachBatch(batch, steps, multiply);
+  };
+  return { fused: false, run, valid };
 }
 
 /**

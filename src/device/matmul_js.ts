@@ -92,12 +92,24 @@ function multiply(a: Float64Array, b: Float64Array, m: number, n: number, k: num
 }
 
 function store(out: Matrix, m: number, n: number, width: number, dtype: DType, sums: Float64Array): void {
-  const x = out.x as Float64Array;
+  const x = out.x as Float64Array, plain = dtype !== "bfloat16" && dtype !== "bool";
   for (let i = 0; i < m; i++) {
     let at = out.at + i * out.row;
     for (let j = 0; j < n; j++, at += out.column) {
       const value = sums[i * width + j]!;
-      x[at] = dtype === "bfloat16" ? toBfloat16(value) : dtype === "bool" ? (value === 0 ? 0 : 1) : value;
+      x[at] = plain ? value : dtype === "bfloat16" ? toBfloat16(value) : value === 0 ? 0 : 1;
+    }
+  }
+}
+
+/** A product with a vector, which reads a matrix once: the same sums without packing. */
+function byVector(a: Matrix, b: Matrix, out: Matrix, m: number, n: number, k: number): void {
+  const x = a.x as Float64Array, y = b.x as Float64Array, z = out.x as Float64Array;
+  for (let i = 0; i < m; i++) {
+    for (let j = 0; j < n; j++) {
+      let p = a.at + i * a.row, q = b.at + j * b.column, sum = 0;
+      for (let t = 0; t < k; t++, p += a.column, q += b.row) sum += x[p]! * y[q]!;
+      z[out.at + i * out.row + j * out.column] = sum;
     }
   }
 }
@@ -105,6 +117,10 @@ function store(out: Matrix, m: number, n: number, width: number, dtype: DType, s
 /** Products whose sums float64 holds: all floating dtypes, and integers up to 16 bits (their sums are exact). */
 function floating(a: Matrix, b: Matrix, out: Matrix, m: number, n: number, k: number, dtype: DType): void {
   const { components } = dtypeInfo(dtype);
+  if ((m === 1 || n === 1) && components === 1 && dtype !== "bfloat16" && dtype !== "bool") {
+    byVector(a, b, out, m, n, k);
+    return;
+  }
   const width = n + 3 & ~3, rows = m + 1 & ~1;
   const sums = scratch(2, rows * width);
   const left = scratch(0, rows * k), right = scratch(1, width * k);
@@ -215,7 +231,7 @@ export function matmulJs(
 ): void {
   const { dtype } = out;
   const { itemsize, kind } = dtypeInfo(dtype);
-  const [x, y, z] = [matrixOf(a, at[0]), matrixOf(b, at[1]), matrixOf(out, at[2])];
+  const x = matrixOf(a, at[0]), y = matrixOf(b, at[1]), z = matrixOf(out, at[2]);
   if (kind === "f" || kind === "c" || itemsize < 4) floating(x, y, z, m, n, k, dtype);
   else if (itemsize === 4) wrapping(x, y, z, m, n, k);
   else wide(x, y, z, m, n, k);

@@ -130,10 +130,24 @@ export function promote<const T extends readonly ArrayLike[]>(
   name: string,
   xs: T,
 ): { nodes: NodesOf<T>; dtype: DType } {
+  const alike = nodesAlike(xs);
+  if (alike !== null) return { nodes: alike as NodesOf<T>, dtype: alike[0]!.dtype };
   const device = deviceOf(...xs);
   const operands = xs.map((x) => toOperand(name, x, device));
   const dtype = resultType(name, operands.map(promotable));
   return { nodes: operands.map((x) => asNode(name, x, dtype, device)) as NodesOf<T>, dtype };
+}
+
+/** The nodes of arrays of one dtype, which no rule needs to decide on; null for anything else. */
+function nodesAlike(xs: readonly ArrayLike[]): readonly Node[] | null {
+  const nodes = new Array<Node>(xs.length);
+  for (let i = 0; i < xs.length; i++) {
+    const x = xs[i]!;
+    if (!(x instanceof NDArray)) return null;
+    const node = nodes[i] = nodeOf(x);
+    if (node.weak || node.dtype !== nodes[0]!.dtype) return null;
+  }
+  return nodes.length === 0 ? null : nodes;
 }
 
 /** The common dtype of arguments, and whether it is weak. */

@@ -8,7 +8,7 @@ import { broadcastShapes, formatShape, normalizeAxes, normalizeAxis, sizeOf } fr
 import * as ops from "../core/ops.ts";
 import type { Node } from "../core/trace.ts";
 import { type Args, type ArrayLike, type NDArray, wrap } from "../array.ts";
-import { checkInt, checkInts, keywords } from "./args.ts";
+import { checkInt, checkInts, keywords, within } from "./args.ts";
 import { promote } from "./convert.ts";
 
 /** A product and sum of bools is a logical one; they are counted as integers and told from zero at the end. */
@@ -38,13 +38,12 @@ export function matmulNodes(name: string, x: Node, y: Node): Node {
       `${name}: got shapes ${formatShape(x.shape)} and ${formatShape(y.shape)}, expected ${k} rows in the second`,
     );
   }
-  const batch = broadcastShapes(name, a.shape.slice(0, -2), b.shape.slice(0, -2));
-  const out = throughIntegers(x.dtype, [a, b], (u, v) => ops.matmul(u!, v!));
-  return ops.reshape(out, [
-    ...batch,
-    ...(x.shape.length === 1 ? [] : [a.shape.at(-2)!]),
-    ...(y.shape.length === 1 ? [] : [b.shape.at(-1)!]),
-  ]);
+  const out = within(name, () => throughIntegers(x.dtype, [a, b], (u, v) => ops.matmul(u!, v!)));
+  if (a === x && b === y) return out;
+  const batch = out.shape.slice(0, -2);
+  if (a === x) batch.push(out.shape.at(-2)!);
+  if (b === y) batch.push(out.shape.at(-1)!);
+  return ops.reshape(out, batch);
 }
 
 /**

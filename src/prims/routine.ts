@@ -59,8 +59,10 @@ const matmul: Primitive<null> = {
         `matmul: got shapes ${formatShape(a)} and ${formatShape(b)}, expected [..., m, k] and [..., k, n]`,
       );
     }
+    const m = a.at(-2)!, n = b.at(-1)!;
+    if (a.length === 2 && b.length === 2) return { shape: [m, n], dtype: x!.dtype };
     const batch = broadcastShapes("matmul", a.slice(0, -2), b.slice(0, -2));
-    return { shape: [...batch, a.at(-2)!, b.at(-1)!], dtype: x!.dtype };
+    return { shape: [...batch, m, n], dtype: x!.dtype };
   },
   vjp: (g, { inputs: [x, y], needs }) =>
     isInexact(x!.dtype) ? [needs[0] ? leftVjp(g, x!, y!) : null, needs[1] ? rightVjp(g, x!, y!) : null] : [null, null],
