@@ -265,8 +265,24 @@ function sliced(x: Node, parts: readonly Part[]): { out: Node; axes: number[] } 
   return { out: ops.reshape(taken, kept), axes };
 }
 
+/** What integers select, one for each of the first axes; null where the general way must look. */
+function atIntegers(x: Node, index: readonly Index[]): Node | null {
+  const rank = x.shape.length, count = index.length;
+  if (count === 0 || count > rank || x.size === 0) return null;
+  const starts = new Array<number>(rank).fill(0), steps = new Array<number>(rank).fill(1), lengths = [...x.shape];
+  for (let axis = 0; axis < count; axis++) {
+    const i = index[axis], n = lengths[axis]!;
+    if (typeof i !== "number" || !Number.isInteger(i) || i < -n || i >= n) return null;
+    starts[axis] = i < 0 ? i + n : i;
+    lengths[axis] = 1;
+  }
+  return ops.reshape(ops.slice(x, starts, lengths, steps), lengths.slice(count));
+}
+
 /** The part of a node that an index selects. */
 export function atNode(name: string, array: Node, index: readonly Index[]): Node {
+  const quick = atIntegers(array, index);
+  if (quick !== null) return quick;
   const { x, parts } = resolve(name, index, array);
   const { out, axes } = sliced(x, parts);
   const advanced = advancedShape(name, parts);
@@ -321,6 +337,16 @@ function combined(mode: Mode, old: Node, value: Node): Node {
   }
 }
 
+/**
+ * Values of a selection by slices and integers laid over the whole array; what lies outside is not looked at. Along axes where they
+ * have length 1 they are repeated rather than put in their place, so that loops over positions do the same in every step.
+ */
+function laidOver(x: Node, value: Node, starts: readonly number[], steps: readonly number[]): Node {
+  const shape = x.shape.map((n, d) => value.shape[d] === 1 ? 1 : n);
+  const placed = ops.pad(value, shape, starts.map((s, d) => shape[d] === 1 ? 0 : s), steps);
+  return ops.broadcast(placed, x.shape);
+}
+
 /** Slices and integers only: the values are laid over the array, which picks by position. */
 function withSlices(x: Node, parts: readonly Part[], value: Node, mode: Mode): Node {
   const starts = x.shape.map(() => 0), steps = x.shape.map(() => 1), lengths = x.shape.map(() => 1);
@@ -332,7 +358,7 @@ function withSlices(x: Node, parts: readonly Part[], value: Node, mode: Mode): N
     lengths[part.axis] = part.length;
   }
   if (sizeOf(lengths) === 0) return x;
-  const laid = ops.pad(ops.reshape(value, lengths), x.shape, starts, steps);
+  const laid = laidOver(x, ops.reshape(value, lengths), starts, steps);
   let inside: Node | null = null;
   const and = (test: Node): void => {
     inside = inside === null ? test : ops.and(inside, test);
