@@ -10,8 +10,8 @@ import { type DType, dtypes, type InexactType, isComplex } from "./base/dtype.ts
 import { DisposedError, TracerError, within } from "./base/errors.ts";
 import { formatShape } from "./base/shape.ts";
 import { isDisposed, Node, settle, type toNode } from "./core/trace.ts";
-import { readBytes, readBytesAsync } from "./transform/evaluate.ts";
-import { asElements, asNested, type DataOf, elementAt, type Nested, type Scalar } from "./base/elements.ts";
+import { readBytes, readBytesAsync, readElement } from "./transform/evaluate.ts";
+import { asElements, asNested, type DataOf, type Nested, type Scalar } from "./base/elements.ts";
 
 export type { Complex, DataOf, Nested, Scalar } from "./base/elements.ts";
 
@@ -471,7 +471,7 @@ export class NDArray<D extends DType = DType> {
     if (node.size !== 1) {
       throw new TypeError(`item: only an array of one element is a scalar, got shape ${formatShape(node.shape)}`);
     }
-    return elementAt(asElements(readBytes(node), node.dtype), node.dtype, 0);
+    return readElement(node);
   }
 
   /** NumPy's text of the array, as `print` shows it. */

@@ -7,6 +7,8 @@ import { adviseHugePages } from "../../ffi/libc.ts";
 import { addressOf } from "../../ffi/mem.ts";
 import { platform } from "../../ffi/runtime.ts";
 import type { Kernel, Routine } from "../../kernels/kernel.ts";
+import { type DType, dtypeInfo } from "../base/dtype.ts";
+import { elementAt, type Scalar } from "../base/elements.ts";
 import { Arena, type HostBuffer } from "./arena.ts";
 import { type CpuConfig, cpuConfig, setCpuConfig } from "./config.ts";
 import { turn, WorkQueue } from "./cpu_queue.ts";
@@ -96,6 +98,13 @@ export class CpuDevice implements Device {
     const bytes = this.arena.forUser(byteLength);
     bytes.set(hostOf(buffer).bytes(byteOffset, byteLength));
     return bytes;
+  }
+
+  element(buffer: Buffer, dtype: DType, index: number): Scalar {
+    this.synchronize();
+    this.#queue.check(buffer);
+    const { memory, byteOffset } = hostOf(buffer), { code, itemsize } = dtypeInfo(dtype);
+    return elementAt(memory.viewOf(code), dtype, byteOffset / itemsize + index);
   }
 
   async readAsync(buffer: Buffer, byteOffset: number, byteLength: number): Promise<Uint8Array<ArrayBuffer>> {

@@ -5,6 +5,8 @@
  * that computes at once (the CPU) is a stream that is always idle.
  * @module
  */
+import type { DType } from "../base/dtype.ts";
+import type { Scalar } from "../base/elements.ts";
 import type { Kernel, Routine } from "../../kernels/kernel.ts";
 
 /** A block of device memory. The holder of the last reference gives it back with `release`, or leaves it to the collector. */
@@ -113,6 +115,8 @@ export interface Device {
   write(buffer: Buffer, byteOffset: number, bytes: Uint8Array): void;
   /** Copies bytes to the host after all earlier work on the buffer; waits. */
   read(buffer: Buffer, byteOffset: number, byteLength: number): Uint8Array<ArrayBuffer>;
+  /** An element of a buffer, counted in elements of the dtype, after all earlier work; absent where memory is not the host's. */
+  element?(buffer: Buffer, dtype: DType, index: number): Scalar;
   /** Like `read`, without blocking the event loop. */
   readAsync(buffer: Buffer, byteOffset: number, byteLength: number): Promise<Uint8Array<ArrayBuffer>>;
   /** Copies from memory of another device of the same type, in the order of both, without the host; absent where there is but one. */

@@ -4,6 +4,7 @@
  */
 import { debug, debugging } from "../base/debug.ts";
 import type { DType } from "../base/dtype.ts";
+import { asElements, elementAt, type Scalar as Element } from "../base/elements.ts";
 import { DeviceError, DisposedError, TracerError } from "../base/errors.ts";
 import { contiguousStrides, isContiguous, sizeOf } from "../base/shape.ts";
 import type { Lowering } from "../core/primitive.ts";
@@ -188,6 +189,14 @@ export function readBytes(node: Node): Uint8Array<ArrayBuffer> {
   } finally {
     if (x !== node) x.hold().drop();
   }
+}
+
+/** The element of a value that has one, as a JavaScript value; waits for it. @throws TracerError, DisposedError */
+export function readElement(node: Node): Element {
+  const { device, dtype } = node;
+  if (device.element === undefined) return elementAt(asElements(readBytes(node), dtype), dtype, 0);
+  evaluate([node]);
+  return device.element(node.storage!.buffer, dtype, node.offset);
 }
 
 /** Like `readBytes`, without blocking the event loop. */
