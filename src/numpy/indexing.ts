@@ -338,13 +338,13 @@ function combined(mode: Mode, old: Node, value: Node): Node {
 }
 
 /**
- * Values of a selection by slices and integers laid over the whole array; what lies outside is not looked at. Along axes where they
- * have length 1 they are repeated rather than put in their place, so that loops over positions do the same in every step.
+ * Values of a selection by slices and integers, which broadcast over the whole array; what lies outside is not looked at. Along axes
+ * where they have length 1 they are repeated rather than put in their place, so that loops over positions do the same in every step.
  */
-function laidOver(x: Node, value: Node, starts: readonly number[], steps: readonly number[]): Node {
-  const shape = x.shape.map((n, d) => value.shape[d] === 1 ? 1 : n);
-  const placed = ops.pad(value, shape, starts.map((s, d) => shape[d] === 1 ? 0 : s), steps);
-  return ops.broadcast(placed, x.shape);
+function laidOver(x: Node, value: Node, lengths: readonly number[], starts: readonly number[], steps: readonly number[]) {
+  if (value.shape.length === 0) return value;
+  const shape = x.shape.map((n, d) => lengths[d] === 1 ? 1 : n);
+  return ops.pad(ops.reshape(value, lengths), shape, starts.map((s, d) => shape[d] === 1 ? 0 : s), steps);
 }
 
 /** Slices and integers only: the values are laid over the array, which picks by position. */
@@ -358,7 +358,7 @@ function withSlices(x: Node, parts: readonly Part[], value: Node, mode: Mode): N
     lengths[part.axis] = part.length;
   }
   if (sizeOf(lengths) === 0) return x;
-  const laid = laidOver(x, ops.reshape(value, lengths), starts, steps);
+  const laid = laidOver(x, value, lengths, starts, steps);
   let inside: Node | null = null;
   const and = (test: Node): void => {
     inside = inside === null ? test : ops.and(inside, test);
@@ -367,7 +367,7 @@ function withSlices(x: Node, parts: readonly Part[], value: Node, mode: Mode): N
     const [start, step, length] = [starts[axis]!, steps[axis]!, lengths[axis]!];
     if (length === n && Math.abs(step) === 1) return;
     const position = ops.iota(x.shape.map((m, d) => d === axis ? m : 1), axis, "int64", x.device);
-    const int = (v: number): Node => number(v, "int64", x.device);
+    const int = (v: number): Node => ops.scalar(BigInt(v), "int64", x.device);
     const low = Math.min(start, start + (length - 1) * step);
     const high = Math.max(start, start + (length - 1) * step);
     if (length === 1) and(ops.equal(position, int(low)));
@@ -380,7 +380,7 @@ function withSlices(x: Node, parts: readonly Part[], value: Node, mode: Mode): N
     }
   });
   const changed = combined(mode, x, laid);
-  return inside === null ? changed : ops.where(inside, changed, x);
+  return inside === null ? ops.broadcast(changed, x.shape) : ops.where(inside, changed, x);
 }
 
 /** Index arrays among the parts: slices become positions too, and everything is scattered. */
