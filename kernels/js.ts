@@ -78,6 +78,8 @@ class JsText implements Dialect {
   render(): string {
     const k = this.#k;
     this.#out.line(`// ${k.comment.replace(/\s+/g, " ")}`);
+    // Made once: it takes longer than a short row.
+    if (this.#cascade) k.reduction!.dtypes.forEach((_, j) => this.#out.line(`const stack${j} = new Float64Array(64);`));
     this.#out.open("return function kernel(mem, n, s) {");
     this.#prologue();
     if (k.kind === "map") this.#map();
@@ -301,7 +303,6 @@ class JsText implements Dialect {
     const k = this.#k, m = k.reduction!, out = this.#out;
     const kept = k.rank - k.reduced, last = k.rank - 1;
     const cascade = this.#cascade;
-    if (cascade) m.dtypes.forEach((_, j) => out.line(`const stack${j} = new Float64Array(64);`));
     this.#open(0, kept, this.#arrays());
     const acc = this.#start(m, "a");
     if (cascade) out.line(`let pushed = 0, top = 0;`);

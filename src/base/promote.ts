@@ -325,11 +325,18 @@ export function resultType(name: string, operands: readonly Operand[]): DType {
   return promoteOperands(name, operands).dtype;
 }
 
+const ranges = new Map<DType, readonly [bigint, bigint]>();
+
 /** The least and the greatest value of an integer dtype, inclusive. */
 export function integerRange(dtype: DType): readonly [bigint, bigint] {
-  const { kind, itemsize } = dtypeInfo(dtype);
-  const bits = BigInt(itemsize * 8);
-  return kind === "i" ? [-(1n << (bits - 1n)), (1n << (bits - 1n)) - 1n] : [0n, (1n << bits) - 1n];
+  let range = ranges.get(dtype);
+  if (range === undefined) {
+    const { kind, itemsize } = dtypeInfo(dtype);
+    const bits = BigInt(itemsize * 8);
+    range = kind === "i" ? [-(1n << (bits - 1n)), (1n << (bits - 1n)) - 1n] : [0n, (1n << bits) - 1n];
+    ranges.set(dtype, range);
+  }
+  return range;
 }
 
 /**

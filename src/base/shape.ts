@@ -118,6 +118,13 @@ export function isContiguous(shape: Shape, strides: readonly number[]): boolean 
   return dense;
 }
 
+/** The axes 0, 1, …, `ndim - 1`. */
+export function axesOf(ndim: number): number[] {
+  const axes = new Array<number>(ndim);
+  for (let i = 0; i < ndim; i++) axes[i] = i;
+  return axes;
+}
+
 /**
  * An axis counted from 0, from one that may count from the end.
  * @throws TypeError for what is not an integer, AxisError outside `[-ndim, ndim)`
@@ -141,7 +148,7 @@ export function normalizeAxes(
   axes: number | readonly number[] | null | undefined,
   ndim: number,
 ): number[] {
-  if (axes === null || axes === undefined) return Array.from({ length: ndim }, (_, i) => i);
+  if (axes === null || axes === undefined) return axesOf(ndim);
   if (typeof axes === "number") return [normalizeAxis(name, axes, ndim)];
   if (!Array.isArray(axes)) {
     throw new TypeError(`${name}: axis must be an integer or a list of them, got ${describe(axes)}`);
@@ -195,7 +202,7 @@ export function resolveReshape(name: string, size: number, shape: Shape): Shape 
  * Splits and merges axes where the memory allows; new axes of length 1 get a stride of what follows them.
  */
 export function reshapeStrides(shape: Shape, strides: readonly number[], newShape: Shape): number[] | null {
-  if (sizeOf(newShape) === 0) return contiguousStrides(newShape);
+  if (isContiguous(shape, strides) || sizeOf(newShape) === 0) return contiguousStrides(newShape);
   const oldShape: number[] = [];
   const oldStrides: number[] = [];
   for (let i = 0; i < shape.length; i++) {

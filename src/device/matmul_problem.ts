@@ -40,11 +40,10 @@ export interface Product {
 
 /** A matrix's strides on the axes of a batch; axes it lacks or that have length 1 repeat. */
 function batchStrides(arg: ArrayArg, rank: number): number[] {
-  const shape = arg.shape!, own = shape.length - 2;
-  return Array.from({ length: rank }, (_, i) => {
-    const d = i - (rank - own);
-    return d < 0 || shape[d] === 1 ? 0 : arg.strides[d]!;
-  });
+  const shape = arg.shape!, skip = rank - (shape.length - 2);
+  const out = new Array<number>(rank).fill(0);
+  for (let i = skip; i < rank; i++) if (shape[i - skip] !== 1) out[i] = arg.strides[i - skip]!;
+  return out;
 }
 
 const matrix = (arg: ArrayArg): Matrix => ({ arg, row: arg.strides.at(-2)!, column: arg.strides.at(-1)! });

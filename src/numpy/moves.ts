@@ -2,14 +2,14 @@
  * Moves of axes and elements on nodes, which several topics share.
  * @module
  */
-import { formatShape, normalizeAxis } from "../base/shape.ts";
+import { axesOf, formatShape, normalizeAxis } from "../base/shape.ts";
 import { ShapeError } from "../base/errors.ts";
 import * as ops from "../core/ops.ts";
 import type { Node } from "../core/trace.ts";
 
 /** All axes of a node. */
 export function allAxes(x: Node): number[] {
-  return x.shape.map((_, i) => i);
+  return axesOf(x.shape.length);
 }
 
 /** A node with one axis moved to another place; both counted from 0. */

@@ -84,6 +84,7 @@ export function dot(a: ArrayLike, b: ArrayLike): NDArray {
   const { nodes, dtype } = promote("dot", [a, b]);
   const [x, y] = nodes as [Node, Node];
   if (x.shape.length === 0 || y.shape.length === 0) return wrap(dtype === "bool" ? ops.and(x, y) : ops.mul(x, y));
+  if (x.shape.length <= 2 && y.shape.length <= 2) return wrap(matmulNodes("dot", x, y));
   return wrap(contract("dot", x, y, [x.shape.length - 1], [Math.max(y.shape.length - 2, 0)]));
 }
 

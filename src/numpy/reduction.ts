@@ -31,7 +31,8 @@ export const reduceNames = ["axis", "dtype", "out", "keepdims", "initial", "wher
 /** Axes of a reduction, counted from 0 and rising. A 0-d array has one axis, except where NumPy is `strict`. */
 export function reduceAxes(name: string, axis: Axis | undefined, x: Node, strict = false): number[] {
   if (!strict && isScalarAxis(x, axis)) return [];
-  return normalizeAxes(name, axis, x.shape.length).sort((p, q) => p - q);
+  const axes = normalizeAxes(name, axis, x.shape.length);
+  return axes.length > 1 ? axes.sort((p, q) => p - q) : axes;
 }
 
 /** Puts reduced axes back with length 1 if asked to. */
