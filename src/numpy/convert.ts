@@ -139,7 +139,7 @@ export function promote<const T extends readonly ArrayLike[]>(
 }
 
 /** The nodes of arrays of one dtype, which no rule needs to decide on; null for anything else. */
-function nodesAlike(xs: readonly ArrayLike[]): readonly Node[] | null {
+export function nodesAlike(xs: readonly ArrayLike[]): Node[] | null {
   const nodes = new Array<Node>(xs.length);
   for (let i = 0; i < xs.length; i++) {
     const x = xs[i]!;

@@ -152,7 +152,7 @@ function resolve(name: string, index: readonly Index[], x: Node): { x: Node; par
   }
   const dots = entries.filter((entry) => entry.kind === "ellipsis").length;
   if (dots > 1) throw new IndexError(`${name}: an index can only have a single ellipsis ("...")`);
-  const rest = Array.from({ length: ndim - used }, () => everything);
+  const rest = new Array<Slice>(ndim - used).fill(everything);
   const filled = dots === 1
     ? entries.flatMap((entry): Entry[] => entry.kind === "ellipsis" && rest.length > 0 ? rest : [entry])
     : [...entries, ...rest];
@@ -341,7 +341,13 @@ function combined(mode: Mode, old: Node, value: Node): Node {
  * Values of a selection by slices and integers, which broadcast over the whole array; what lies outside is not looked at. Along axes
  * where they have length 1 they are repeated rather than put in their place, so that loops over positions do the same in every step.
  */
-function laidOver(x: Node, value: Node, lengths: readonly number[], starts: readonly number[], steps: readonly number[]) {
+function laidOver(
+  x: Node,
+  value: Node,
+  lengths: readonly number[],
+  starts: readonly number[],
+  steps: readonly number[],
+) {
   if (value.shape.length === 0) return value;
   const shape = x.shape.map((n, d) => lengths[d] === 1 ? 1 : n);
   return ops.pad(ops.reshape(value, lengths), shape, starts.map((s, d) => shape[d] === 1 ? 0 : s), steps);

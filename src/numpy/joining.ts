@@ -10,7 +10,7 @@ import * as ops from "../core/ops.ts";
 import type { Node } from "../core/trace.ts";
 import { type Args, type ArrayLike, NDArray, wrap } from "../array.ts";
 import { checkDType, checkInt, describe, keywords } from "./args.ts";
-import { deviceOf, promotable, toNodeOf } from "./convert.ts";
+import { deviceOf, nodesAlike, promotable, toNodeOf } from "./convert.ts";
 import { flat, pick, sliceAxis } from "./moves.ts";
 
 /** Keywords of `concatenate` and `stack`. */
@@ -35,6 +35,8 @@ function listOf(name: string, arrays: readonly ArrayLike[] | NDArray): Node[] {
   }
   if (!Array.isArray(arrays)) throw new TypeError(`${name}: got ${describe(arrays)}, expected a list of arrays`);
   if (arrays.length === 0) throw new ShapeError(`${name}: got no arrays, expected at least one`);
+  const alike = nodesAlike(arrays);
+  if (alike !== null) return alike;
   const device = deviceOf(...arrays);
   return Array.from(arrays, (x) => toNodeOf(name, x, device));
 }
@@ -126,7 +128,8 @@ export function stack(arrays: readonly ArrayLike[] | NDArray, ...args: Args<[axi
     }
   });
   const axis = normalizeAxis("stack", options.axis ?? 0, first.shape.length + 1);
-  return wrap(join("stack", nodes.map((x) => ops.expand(x, [axis])), axis, options));
+  const shape = first.shape.toSpliced(axis, 0, 1);
+  return wrap(ops.concatenate(unified("stack", nodes.map((x) => ops.reshape(x, shape)), options), axis));
 }
 
 const grow = (x: Node, ndim: number): Node => {
