@@ -79,6 +79,8 @@ export class HostMemory {
   readonly byteLength: number;
   /** Null for memory of the user. */
   readonly account: Account | null;
+  /** When it was last given back, where it is kept: a count. */
+  added = 0;
   readonly #views: (TypedArray | undefined)[] = [];
   #address: number;
 
@@ -194,10 +196,9 @@ export function sizeClass(byteLength: number): number {
 /** Memory that was given back, to be handed out again. */
 class Kept {
   #bytes = 0;
-  /** By size class, newest last. */
+  /** By size class, oldest first; a class stays when its list is empty. */
   readonly #bySize = new Map<number, HostMemory[]>();
-  /** The same, oldest first. */
-  readonly #age = new Set<HostMemory>();
+  #added = 0;
 
   get bytes(): number {
     return this.#bytes;
@@ -207,7 +208,7 @@ class Kept {
     const size = memory.byteLength, list = this.#bySize.get(size);
     if (list === undefined) this.#bySize.set(size, [memory]);
     else list.push(memory);
-    this.#age.add(memory);
+    memory.added = ++this.#added;
     this.#bytes += size;
   }
 
@@ -215,11 +216,8 @@ class Kept {
   take(size: number): HostMemory | undefined {
     if (this.#bytes < size) return undefined;
     for (let c = size; c <= size * 1.25; c = sizeClass(c + 1)) {
-      const list = this.#bySize.get(c);
-      if (list === undefined) continue;
-      const memory = list.pop()!;
-      if (list.length === 0) this.#bySize.delete(c);
-      this.#age.delete(memory);
+      const memory = this.#bySize.get(c)?.pop();
+      if (memory === undefined) continue;
       this.#bytes -= c;
       return memory;
     }
@@ -228,14 +226,13 @@ class Kept {
 
   /** Lets go of the oldest until at most `bytes` are kept. */
   trim(bytes: number): void {
-    for (const memory of this.#age) {
-      if (this.#bytes <= bytes) break;
-      const size = memory.byteLength;
-      const list = this.#bySize.get(size)!;
-      list.splice(list.indexOf(memory), 1);
-      if (list.length === 0) this.#bySize.delete(size);
-      this.#age.delete(memory);
-      this.#bytes -= size;
+    while (this.#bytes > bytes) {
+      let oldest: HostMemory[] | null = null;
+      for (const list of this.#bySize.values()) {
+        if (list.length > 0 && (oldest === null || list[0]!.added < oldest[0]!.added)) oldest = list;
+      }
+      const memory = oldest!.shift()!;
+      this.#bytes -= memory.byteLength;
       giveBack(memory.account!);
     }
   }
