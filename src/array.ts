@@ -10,7 +10,7 @@ import { type DType, dtypes, type InexactType, isComplex } from "./base/dtype.ts
 import { DisposedError, TracerError, within } from "./base/errors.ts";
 import { formatShape } from "./base/shape.ts";
 import { isDisposed, Node, settle, type toNode } from "./core/trace.ts";
-import { readBytes, readBytesAsync, readElement } from "./transform/evaluate.ts";
+import { readBytesAsync, readData, readElement } from "./transform/evaluate.ts";
 import { asElements, asNested, type DataOf, type Nested, type Scalar } from "./base/elements.ts";
 
 export type { Complex, DataOf, Nested, Scalar } from "./base/elements.ts";
@@ -441,13 +441,13 @@ export class NDArray<D extends DType = DType> {
   /** Reads the elements in C order like `data`, waiting for them. */
   dataSync(): DataOf<D> {
     const node = readable(this, "dataSync");
-    return asElements(readBytes(node), node.dtype) as DataOf<D>;
+    return readData(node) as DataOf<D>;
   }
 
   /** The elements as nested JavaScript arrays; one value for a 0-d array. 64-bit integers are bigints only beyond 2^53. */
   toArray(): Nested {
     const node = readable(this, "toArray");
-    return asNested(readBytes(node), node.dtype, node.shape);
+    return asNested(readData(node), node.dtype, node.shape);
   }
 
   /**

@@ -70,9 +70,8 @@ export function elementAt(data: TypedArray, dtype: DType, i: number): Scalar {
   }
 }
 
-/** Contiguous bytes as nested lists; one value for a 0-d array. */
-export function asNested(bytes: Uint8Array<ArrayBuffer>, dtype: DType, shape: readonly number[]): Nested {
-  const data = asElements(bytes, dtype);
+/** Elements in C order as nested lists; one value for a 0-d array. */
+export function asNested(data: TypedArray, dtype: DType, shape: readonly number[]): Nested {
   let next = 0;
   const level = (axis: number): Nested => {
     if (axis === shape.length) return elementAt(data, dtype, next++);

@@ -8,11 +8,10 @@ import { addressOf } from "../../ffi/mem.ts";
 import { platform } from "../../ffi/runtime.ts";
 import type { Kernel, Routine } from "../../kernels/kernel.ts";
 import { type DType, dtypeInfo } from "../base/dtype.ts";
-import { elementAt, type Scalar } from "../base/elements.ts";
 import { Arena, type HostBuffer } from "./arena.ts";
 import { type CpuConfig, cpuConfig, setCpuConfig } from "./config.ts";
 import { turn, WorkQueue } from "./cpu_queue.ts";
-import type { Buffer, Callable, Device, Executable, Launch, MemoryStats, Traits } from "./device.ts";
+import type { Buffer, Callable, Device, Executable, HostElements, Launch, MemoryStats, Traits } from "./device.ts";
 import { hostOf } from "./host.ts";
 import { KernelRunner } from "./kernel_runner.ts";
 import { forgetToolchain } from "./native.ts";
@@ -100,11 +99,11 @@ export class CpuDevice implements Device {
     return bytes;
   }
 
-  element(buffer: Buffer, dtype: DType, index: number): Scalar {
+  elements(buffer: Buffer, dtype: DType): HostElements {
     this.synchronize();
     this.#queue.check(buffer);
     const { memory, byteOffset } = hostOf(buffer), { code, itemsize } = dtypeInfo(dtype);
-    return elementAt(memory.viewOf(code), dtype, byteOffset / itemsize + index);
+    return { data: memory.viewOf(code), first: byteOffset / itemsize };
   }
 
   async readAsync(buffer: Buffer, byteOffset: number, byteLength: number): Promise<Uint8Array<ArrayBuffer>> {

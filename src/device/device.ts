@@ -5,9 +5,16 @@
  * that computes at once (the CPU) is a stream that is always idle.
  * @module
  */
-import type { DType } from "../base/dtype.ts";
-import type { Scalar } from "../base/elements.ts";
+import type { DType, TypedArray } from "../base/dtype.ts";
 import type { Kernel, Routine } from "../../kernels/kernel.ts";
+
+/** Elements in the host's memory: those of a buffer, among others. */
+export interface HostElements {
+  /** Memory as the dtype's typed array (complex: two numbers an element). */
+  readonly data: TypedArray;
+  /** The buffer's first element in it, counted in elements. */
+  readonly first: number;
+}
 
 /** A block of device memory. The holder of the last reference gives it back with `release`, or leaves it to the collector. */
 export interface Buffer {
@@ -115,8 +122,8 @@ export interface Device {
   write(buffer: Buffer, byteOffset: number, bytes: Uint8Array): void;
   /** Copies bytes to the host after all earlier work on the buffer; waits. */
   read(buffer: Buffer, byteOffset: number, byteLength: number): Uint8Array<ArrayBuffer>;
-  /** An element of a buffer, counted in elements of the dtype, after all earlier work; absent where memory is not the host's. */
-  element?(buffer: Buffer, dtype: DType, index: number): Scalar;
+  /** Where a buffer's elements lie, after all earlier work on them; waits. Absent where memory is not the host's. */
+  elements?(buffer: Buffer, dtype: DType): HostElements;
   /** Like `read`, without blocking the event loop. */
   readAsync(buffer: Buffer, byteOffset: number, byteLength: number): Promise<Uint8Array<ArrayBuffer>>;
   /** Copies from memory of another device of the same type, in the order of both, without the host; absent where there is but one. */

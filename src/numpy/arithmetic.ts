@@ -5,8 +5,7 @@
 import { dtypes, isInteger } from "../base/dtype.ts";
 import * as ops from "../core/ops.ts";
 import type { Node } from "../core/trace.ts";
-import { asElements } from "../base/elements.ts";
-import { readBytes } from "../transform/evaluate.ts";
+import { readElement } from "../transform/evaluate.ts";
 import { type ArrayLike, type NDArray, wrap } from "../array.ts";
 import { within } from "./args.ts";
 import { binary, lit, operands, type UfuncOptions, unary } from "./ufunc.ts";
@@ -31,7 +30,7 @@ function anyNegative(y: Node): boolean {
   if (y.prim?.name === "scalar") return (y.params as { value: number | bigint }).value < 0;
   const negative = ops.any(ops.less(y, lit(0, y)), y.shape.map((_, i) => i)).hold();
   try {
-    return asElements(readBytes(negative), "bool")[0] !== 0;
+    return readElement(negative) === true;
   } finally {
     negative.drop();
   }

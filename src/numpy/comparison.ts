@@ -4,12 +4,12 @@
  */
 import { type DType, dtypes, isInexact, isInteger } from "../base/dtype.ts";
 import { TracerError } from "../base/errors.ts";
-import { asElements, type Scalar } from "../base/elements.ts";
+import type { Scalar } from "../base/elements.ts";
 import { integerRange, promoteTypes, weakKindOf } from "../base/promote.ts";
 import { sameShape } from "../base/shape.ts";
 import * as ops from "../core/ops.ts";
 import { Node } from "../core/trace.ts";
-import { readBytes } from "../transform/evaluate.ts";
+import { readElement } from "../transform/evaluate.ts";
 import { type Args, type ArrayLike, type NDArray, nodeOf, wrap } from "../array.ts";
 import { keywords, within } from "./args.ts";
 import { deviceOf, literalValue, type Operand, promote, toNodes, toOperand } from "./convert.ts";
@@ -121,7 +121,7 @@ function everything(name: string, x: Node): boolean {
   }
   const out = ops.all(x, x.shape.map((_, i) => i)).hold();
   try {
-    return asElements(readBytes(out), "bool")[0] !== 0;
+    return readElement(out) === true;
   } finally {
     out.drop();
   }

@@ -2,12 +2,12 @@
  * Reading values half-way: for functions whose result's shape depends on them.
  * @module
  */
-import { asElements, elementAt, type Scalar } from "../base/elements.ts";
+import { elementAt, type Scalar } from "../base/elements.ts";
 import { TracerError } from "../base/errors.ts";
 import { formatShape } from "../base/shape.ts";
 import * as ops from "../core/ops.ts";
 import type { Node } from "../core/trace.ts";
-import { readBytes } from "../transform/evaluate.ts";
+import { readData } from "../transform/evaluate.ts";
 import { allAxes } from "./moves.ts";
 
 /** Checks that a value can be known. @throws TracerError inside a trace */
@@ -27,7 +27,7 @@ export function readElements(name: string, what: string, x: Node): Scalar[] {
   checkKnown(name, what, x);
   x.hold();
   try {
-    const data = asElements(readBytes(x), x.dtype);
+    const data = readData(x);
     return Array.from({ length: x.size }, (_, i) => elementAt(data, x.dtype, i));
   } finally {
     x.drop();

@@ -3,7 +3,7 @@
  * @module
  */
 import { debug, debugging } from "../base/debug.ts";
-import type { DType } from "../base/dtype.ts";
+import { type DType, dtypeInfo, type TypedArray } from "../base/dtype.ts";
 import { asElements, elementAt, type Scalar as Element } from "../base/elements.ts";
 import { DeviceError, DisposedError, TracerError } from "../base/errors.ts";
 import { contiguousStrides, isContiguous, sizeOf } from "../base/shape.ts";
@@ -191,12 +191,29 @@ export function readBytes(node: Node): Uint8Array<ArrayBuffer> {
   }
 }
 
-/** The element of a value that has one, as a JavaScript value; waits for it. @throws TracerError, DisposedError */
+/** Up to so many bytes elements are copied by a typed array's own method; memory for more is worth asking the device for. */
+const FEW = 1024;
+
+/** The elements of a value in C order, as `readBytes` reads them, in a typed array of its own. */
+export function readData(node: Node): TypedArray {
+  const { device, dtype } = node, { components, itemsize } = dtypeInfo(dtype);
+  if (device.elements === undefined || node.size * itemsize > FEW) return asElements(readBytes(node), dtype);
+  const x = contiguous(node);
+  try {
+    const { data, first } = device.elements(x.storage!.buffer, dtype), start = (first + x.offset) * components;
+    return data.slice(start, start + x.size * components);
+  } finally {
+    if (x !== node) x.hold().drop();
+  }
+}
+
+/** The element of a value that has but one, as `readBytes` reads it. */
 export function readElement(node: Node): Element {
   const { device, dtype } = node;
-  if (device.element === undefined) return elementAt(asElements(readBytes(node), dtype), dtype, 0);
+  if (device.elements === undefined) return elementAt(readData(node), dtype, 0);
   evaluate([node]);
-  return device.element(node.storage!.buffer, dtype, node.offset);
+  const { data, first } = device.elements(node.storage!.buffer, dtype);
+  return elementAt(data, dtype, first + node.offset);
 }
 
 /** Like `readBytes`, without blocking the event loop. */

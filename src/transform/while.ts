@@ -5,7 +5,7 @@
 import * as ops from "../core/ops.ts";
 import type { Aval, BatchArg, Primitive, VjpContext } from "../core/primitive.ts";
 import type { Node } from "../core/trace.ts";
-import { contiguous, fromBytes, readBytes } from "./evaluate.ts";
+import { contiguous, fromBytes, readElement } from "./evaluate.ts";
 import { argumentOf, Program, spreadArg } from "./program.ts";
 import { backward, choose, dropAll, Stack } from "./scan.ts";
 import { bindControl, control, putTogether, resultsOf } from "./several.ts";
@@ -33,7 +33,7 @@ function results(loop: WhileLoop): Aval[] {
 
 /** The value of a finished 0-d bool. */
 export function readFlag(node: Node): boolean {
-  return readBytes(node)[0] !== 0;
+  return readElement(node) === true;
 }
 
 function run(inputs: readonly Node[], loop: WhileLoop): Node[] {
