@@ -193,6 +193,10 @@ describe("memory", () => {
     assert.deepEqual(copied.toArray(), [1, 2]);
     assert.throws(() => tnp.asarray([1, 2], { copy: false }), { name: "TypeError", message: /copy: false/ });
     assert.throws(() => tnp.asarray(data, { copy: false, dtype: tnp.int8 }), TypeError);
+    const lost = new Float64Array([1]), x = tnp.asarray(lost, { copy: false });
+    assert.equal(x.item(), 1);
+    structuredClone(lost, { transfer: [lost.buffer] });
+    assert.throws(() => x.item(), { name: "DeviceError", message: /transferred/ });
     const own = tnp.copy(shared);
     data[0] = 5;
     assert.deepEqual(own.toArray(), [9, 2]);

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { type Index, IndexError, ShapeError, tnp, TracerError } from "../mod.ts";
+import { cpu } from "../src/device/cpu.ts";
+import { planCache } from "../src/graph/cache.ts";
 
 const x = tnp.arange(24).reshape(2, 3, 4);
 const list = (...index: Index[]) => x.at(...index).toArray();
@@ -70,6 +72,21 @@ describe("at", () => {
 });
 
 describe("with", () => {
+  test("is one computation at every position", () => {
+    const put = (i: number) => tnp.zeros([7, 3]).with([i], [1, 2, 3]).with([i, 1], 5).toArray() as number[][];
+    const cache = planCache(cpu);
+    put(0);
+    const before = cache.misses;
+    for (let i = 1; i < 7; i++) assert.deepEqual(put(i)[i], [1, 5, 3]);
+    assert.equal(cache.misses, before);
+  });
+
+  test("repeats values of length 1 in a selection of more", () => {
+    assert.deepEqual(tnp.zeros([2, 3]).with([":", "1:"], [[1], [2]]).toArray(), [[0, 1, 1], [0, 2, 2]]);
+    assert.deepEqual(tnp.zeros([1, 2]).with([0], 3).toArray(), [[3, 3]]);
+    assert.deepEqual(tnp.ones([2, 2]).with([-1, "::-1"], [2, 3], { mode: "add" }).toArray(), [[1, 1], [4, 3]]);
+  });
+
   test("sets by slices and integers", () => {
     assert.deepEqual(tnp.zeros([2, 3]).with([0, ":"], [1, 2, 3]).toArray(), [[1, 2, 3], [0, 0, 0]]);
     assert.deepEqual(tnp.zeros(5).with(["::2"], 7).toArray(), [7, 0, 7, 0, 7]);
