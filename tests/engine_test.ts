@@ -242,6 +242,29 @@ describe("the compiler", () => {
     });
   });
 
+  test("is started where launches take longer than they were estimated at", () => {
+    if (!hasCompiler) return;
+    // By the estimate, twenty launches are not worth a look.
+    const cube = mapKernel((b, x) => b.binary("mul", x, b.binary("mul", x, x)), "a cube"), now = performance.now;
+    const started = (late: number) => {
+      let found = false;
+      withEnvironment({}, (folder) => {
+        configureCpu({ engine: "auto" });
+        let clock = now.call(performance);
+        performance.now = () => clock += late;
+        try {
+          for (let i = 0; i < 20; i++) runMap(cube, 1 << 14);
+          found = readdirSync(folder).includes("cache");
+        } finally {
+          performance.now = now;
+        }
+      });
+      return found;
+    };
+    assert.equal(started(0.01), false);
+    assert.equal(started(20), true);
+  });
+
   if (runtime.name === "deno") {
     test("and native calls are left alone without permission, and nothing prompts", async () => {
       for (const flags of [["--no-prompt"], ["--allow-ffi", "--allow-read"], ["--allow-env"]]) {

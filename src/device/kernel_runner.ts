@@ -1,7 +1,8 @@
 /**
  * Generated kernels on the CPU: one kernel, its JavaScript, its WebAssembly and its compiled C, and the choice between them.
  *
- * Times are estimates (points times the kernel's cost a point), so small launches are not slowed down by clocks.
+ * Times are estimates (points times the kernel's cost a point), so small launches are not slowed down by clocks; longer ones tell how
+ * far off these are.
  * @module
  */
 import { addressOf, native } from "../../ffi/mem.ts";
@@ -21,6 +22,9 @@ import { WasmChoice } from "./wasm_choice.ts";
 
 /** Launches estimated below this many nanoseconds stay in JavaScript: the call would cost as much. */
 const SMALL = 100;
+
+/** Launches estimated at so many nanoseconds are timed: a clock's call is nothing beside them. */
+const TIMED = 20_000;
 
 /** From so many points on JavaScript takes long enough, whatever the kernel, for the code on disk to be looked for. */
 const MANY = 1 << 20;
@@ -95,6 +99,8 @@ export class KernelRunner {
   /** The sizes of the launch before and what JavaScript takes for them, in nanoseconds. */
   #sizes: readonly number[] | null = null;
   #ns = 0;
+  /** What launches take, as a multiple of what was estimated; smoothed, so that the bill grows by what they took. */
+  #pace = 1;
   #js: JsFunction | null = null;
   /** The argument block as JavaScript reads it, and the arrays. */
   readonly #n: number[];
@@ -129,25 +135,32 @@ export class KernelRunner {
       this.#sizes = sizes;
       this.#ns = points * (points >= MANY && this.#code.onDisk() ? 1 : this.#costOf());
     }
-    if (this.tryNative(launch, this.#ns * this.#share)) return;
+    const ns = this.#ns * this.#share;
+    if (this.tryNative(launch, ns * this.#pace)) return;
     if (recording() !== null) settle();
+    if (ns < TIMED) return this.#runEmbedded(launch);
+    const start = performance.now();
+    this.#runEmbedded(launch);
+    this.#pace += ((performance.now() - start) * 1e6 / ns - this.#pace) / 4;
+  }
+
+  #runEmbedded(launch: Launch): void {
     this.#wasm ??= new WasmChoice(this.#kernel, this.#costOf());
-    if (this.#wasm.run(launch, this.#ns, this.#runJs)) return;
-    this.#runJs(launch);
+    if (!this.#wasm.run(launch, this.#ns, this.#runJs)) this.#runJs(launch);
   }
 
   #costOf(): number {
     return this.#cost ??= cost(this.#kernel);
   }
 
-  /** The part of JavaScript's time that launches take. */
+  /** The part of JavaScript's estimated time that launches take. */
   get #share(): number {
     return this.#wasm === null ? 1 : this.#wasm.share;
   }
 
   /** Whether compiled code would run a launch that a reader awaits: undefined while that is being made beside the program. */
   native({ sizes }: Launch, urgent = false): boolean | undefined {
-    const { engine } = cpuConfig(), ns = sizes.reduce((a, b) => a * b, this.#costOf() * this.#share);
+    const { engine } = cpuConfig(), ns = sizes.reduce((a, b) => a * b, this.#costOf() * this.#share * this.#pace);
     if (engine === "js" || engine === "wasm" || (engine !== "c" && ns < SMALL)) return false;
     const run = this.#code.getSoon(ns, urgent);
     return run === undefined ? undefined : run !== null;
