@@ -69,16 +69,21 @@ ${poly("rcbrt", "m")}
     };
   });
 
-/** What a power is at the ends of its domain, as C's `pow`; a = |x|, and r is the power elsewhere. */
+/**
+ * What a power is at the ends of its domain, as C's `pow`; r is |x| to the power y. Conditions of one argument alone become numbers: where
+ * that argument is the same for all, GCC 12 does not vectorise a choice between values of the other.
+ */
 const ends = () =>
-  bothTypes(({ t, s }) => ({
-    pow_ends: `INLINE ${t} pow_ends_${t}(${t} x, ${t} y, ${t} a, ${t} r) {
-  const ${t} inf = __builtin_inf${s}(), b = __builtin_fabs${s}(y), h = 0.5${s} * y;
-  const ${t} m = a == 0 ? (y > 0 ? 0 : inf) : a == inf ? (y > 0 ? a : 0) : r;
-  const ${t} p = h == __builtin_rint${s}(h) ? m : __builtin_copysign${s}(m, x);
-  const ${t} v = y == __builtin_rint${s}(y) ? p : x < 0 && a < inf ? __builtin_nan${s}("") : m;
-  const ${t} w = x == -1 && b == inf ? 1 : x != x || y != y ? x + y : v;
-  return x == 1 || y == 0 ? 1 : w;
+  bothTypes(({ t, s, u }) => ({
+    pow_ends: `INLINE ${t} pow_ends_${t}(${t} x, ${t} y, ${t} r) {
+  const ${t} inf = __builtin_inf${s}(), h = 0.5${s} * y;
+  const ${u} whole = y == __builtin_rint${s}(y), odd = whole & (h != __builtin_rint${s}(h));
+  const ${u} negative = (x < 0) & (x > -inf);
+  const ${t} p = from_${t}(bits_${t}(r) | (bits_${t}(x) & odd << ${t === "f32" ? 31 : 63}));
+  const ${t} v = (negative & (1 - whole)) != 0 ? __builtin_nan${s}("") : p;
+  const ${t} turn = __builtin_fabs${s}(y) == inf ? -1 : __builtin_nan${s}(""), w = x == turn ? 1 : v;
+  const ${t} c = x != x ? x : y, q = c != c ? x + y : w;
+  return (x == 1 ? 0 : y) == 0 ? 1 : q;
 }`,
   }));
 
@@ -100,18 +105,22 @@ function powers(): Record<string, string> {
   const f64 r = __builtin_sqrt(mad_f64(u, u, v * v)) * d;
   return a == __builtin_inf() || b == __builtin_inf() ? __builtin_inf() : r;
 }`,
+    // The logarithm of a, which is l unless a is 0 or infinite.
+    log_ends: `INLINE f64 log_ends(f64 a, f64 l) {
+  return l + from_f64((u64)(a == 0) * 0xfff0000000000000ull + (u64)(a == __builtin_inf()) * 0x7ff0000000000000ull);
+}`,
     pow_f32: `INLINE f32 pow_f32(f32 x, f32 y) {
   const f32 a = __builtin_fabsf(x);
   f32 e;
   const f32 f = log_any_f32(a, &e);
   const f64 d = 2.0 + f, i = 1 / (2 + f), q = f * (i * mad_f64(-d, i, 2.0)), z = q * q;
 ${poly("log32", "z", "l")}
-  const f64 g = y * mad_f64(q * ${num(1.4426950408889634)}, mad_f64(z, l, 2.0), e);
+  const f64 g = y * log_ends(a, mad_f64(q * ${num(1.4426950408889634)}, mad_f64(z, l, 2.0), e));
   f64 c = g > 200.0 ? 200.0 : g;
   c = c < -200.0 ? -200.0 : c;
   const f64 n = c + ${f64.magic}, h = c - (n - ${f64.magic});
 ${poly("exp232", "h")}
-  return pow_ends_f32(x, y, a, (f32)(mad_f64(h, p, 1.0) * pow2_f64(n)));
+  return pow_ends_f32(x, y, (f32)(mad_f64(h, p, 1.0) * pow2_f64(n)));
 }`,
     // log(a) as two numbers with 65 bits between them, times y, then exp.
     pow_f64: `INLINE f64 pow_f64(f64 x, f64 y) {
@@ -126,12 +135,12 @@ ${poly("logTail", "z", "l")}
   const f64 u = z * b, v = fma_f64(z, b, -u) + (z * c + o * b);
   const f64 w = s * u, j = fma_f64(s, u, -w) + (s * v + t * u);
   const f64 g = 2 * s + w, h = (2 * s - g + w) + (2 * t + j);
-  const f64 m = k * ${part("ln2", 0)}, e = m + g, r = (m - e + g) + (h + k * ${part("ln2", 1)});
+  const f64 m = k * ${part("ln2", 0)}, e = log_ends(a, m + g), r = (m - e + g) + (h + k * ${part("ln2", 1)});
   const f64 A = y * e, B = fma_f64(y, e, -A) + y * r;
   f64 C = A > 800.0 ? 800.0 : A;
   C = C < -800.0 ? -800.0 : C;
   const f64 E = exp_pair_f64(C, C == A && e != 0 ? B : 0.0, &n, &rest);
-  return pow_ends_f64(x, y, a, scale_f64(E, n));
+  return pow_ends_f64(x, y, scale_f64(E, n));
 }`,
   };
 }

@@ -2,16 +2,18 @@
  * Arithmetic, point by point.
  * @module
  */
-import { dtypes, isInteger } from "../base/dtype.ts";
+import { dtypes, isInexact, isInteger } from "../base/dtype.ts";
 import * as ops from "../core/ops.ts";
 import type { Node } from "../core/trace.ts";
+import type { Scalar } from "../base/elements.ts";
 import { readElement } from "../transform/evaluate.ts";
 import { type ArrayLike, type NDArray, wrap } from "../array.ts";
 import { within } from "./args.ts";
 import { binary, lit, operands, type UfuncOptions, unary } from "./ufunc.ts";
 
-/** Integers have no negative powers; exponents that are known are looked at, as NumPy does. */
+/** Integers have no negative powers; exponents that are known are looked at, as NumPy does. Its squares are products, too. */
 function raise(x: Node, y: Node): Node {
+  if (isInexact(x.dtype) && isTwo(y)) return ops.mul(x, x);
   if (dtypes[y.dtype].kind !== "i" || y.symbolic) return ops.pow(x, y);
   const out = ops.pow(x, y).hold();
   try {
@@ -24,6 +26,12 @@ function raise(x: Node, y: Node): Node {
   }
   out.holders--;
   return out;
+}
+
+function isTwo(y: Node): boolean {
+  if (y.prim?.name !== "scalar") return false;
+  const { value } = y.params as { value: Scalar };
+  return typeof value === "object" ? value.re === 2 && value.im === 0 : value === 2;
 }
 
 function anyNegative(y: Node): boolean {

@@ -29,12 +29,18 @@ export function loops(): { source: string; lines: Map<string, number> } {
     for (const f of [...unary, ...binary]) {
       const args = binary.includes(f) ? "x[i], z[i]" : "x[i]";
       calls.push({ name: `k_${f}_${t}`, text: `${f}_${t}(${args})`, fast: !circular.has(f) });
+      // One argument the same for all, as plain numbers are.
+      if (binary.includes(f)) {
+        calls.push({ name: `right_${f}_${t}`, text: `${f}_${t}(x[i], c)`, fast: true });
+        calls.push({ name: `left_${f}_${t}`, text: `${f}_${t}(c, x[i])`, fast: true });
+      }
       if (circular.has(f)) calls.push({ name: `near_${f}_${t}`, text: `${f}_near_${t}(${args})`, fast: true });
     }
   }
   const bodies = calls.map(({ name, text }) => {
     const t = name.slice(-3);
-    return `void ${name}(${t} *restrict y, const ${t} *restrict x, const ${t} *restrict z, int n) {
+    const fixed = /\bc\b/.test(text) ? ` const ${t} c = *z;` : "";
+    return `void ${name}(${t} *restrict y, const ${t} *restrict x, const ${t} *restrict z, int n) {${fixed}
 #pragma omp simd
   for (int i = 0; i < n; i++) y[i] = ${text};
 }
