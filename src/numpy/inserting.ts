@@ -9,7 +9,7 @@ import type { Node } from "../core/trace.ts";
 import { type Args, type ArrayLike, type AxisOption, type NDArray, type Slice, wrap } from "../array.ts";
 import { checkInt, keywords } from "./args.ts";
 import { toNodeOf, toTyped } from "./convert.ts";
-import { axisOrFlat, moveAxis, takeAxis } from "./moves.ts";
+import { axisOrFlat, moveAxis, type Run, sliceAxis, takeRuns } from "./moves.ts";
 import { readElements } from "./reading.ts";
 
 /** Which entries: one, several, a slice, or a mask of the axis. */
@@ -64,9 +64,13 @@ function delete_(arr: ArrayLike, obj: Entries, ...args: Args<[axis: number | nul
   const options = keywords<AxisOption>("delete", ["axis"], args);
   const { x, axis } = axisOrFlat("delete", toNodeOf("delete", arr), options.axis, true);
   const size = x.shape[axis]!;
-  const gone = new Set(positionsOf("delete", obj, size, axis, 0));
-  const kept = Array.from({ length: size }, (_, i) => i).filter((i) => !gone.has(i));
-  return wrap(takeAxis(x, toTyped("delete", BigInt64Array.from(kept, BigInt), null, x.device), axis));
+  const kept: Run[] = [];
+  let start = 0;
+  for (const gone of [...positionsOf("delete", obj, size, axis, 0).sort((p, q) => p - q), size]) {
+    if (gone > start) kept.push({ start, length: gone - start, step: 1 });
+    start = gone + 1;
+  }
+  return wrap(kept.length === 0 ? sliceAxis(x, axis, 0, 0) : takeRuns([x], axis, kept));
 }
 
 export { delete_ as delete };
@@ -106,14 +110,18 @@ export function insert(
   if (!sameShape(broadcastShapes("insert", v.shape, shape), shape)) {
     throw new ShapeError(`insert: cannot put values of shape ${formatShape(v.shape)} into ${formatShape(shape)}`);
   }
-  const added = ops.broadcast(v, shape);
-  const all = ops.concatenate([x, added], axis);
-  const before = single ? new Array<number>(count).fill(places[0]!) : places;
-  const order = [
-    ...Array.from({ length: size }, (_, i) => ({ at: i, kind: 1, from: i })),
-    ...before.map((at, i) => ({ at, kind: 0, from: size + i })),
-  ].sort((p, q) => p.at - q.at || p.kind - q.kind || p.from - q.from);
-  return wrap(takeAxis(all, toTyped("insert", BigInt64Array.from(order, (o) => BigInt(o.from)), null, x.device), axis));
+  // What is put in before the same position keeps its order.
+  const order = places.map((at, i) => ({ at, start: size + i, length: single ? count : 1 })).sort((p, q) =>
+    p.at - q.at
+  );
+  const runs: Run[] = [];
+  let start = 0;
+  for (const { at, ...added } of [...order, { at: size, start: 0, length: 0 }]) {
+    if (at > start) runs.push({ start, length: at - start, step: 1 });
+    if (added.length > 0) runs.push({ ...added, step: 1 });
+    start = at;
+  }
+  return wrap(runs.length === 0 ? x : takeRuns([x, ops.broadcast(v, shape)], axis, runs));
 }
 
 /** A node with axes of length 1 in front, to a rank. */

@@ -6,6 +6,7 @@ import { axesOf, formatShape, normalizeAxis } from "../base/shape.ts";
 import { ShapeError } from "../base/errors.ts";
 import * as ops from "../core/ops.ts";
 import type { Node } from "../core/trace.ts";
+import { toTyped } from "./convert.ts";
 
 /** All axes of a node. */
 export function allAxes(x: Node): number[] {
@@ -54,6 +55,51 @@ export function takeAxis(x: Node, indices: Node, axis: number): Node {
   const rest = Array.from({ length: x.shape.length - 1 }, (_, i) => rank + i);
   const own = Array.from({ length: rank }, (_, i) => i);
   return ops.transpose(out, [...rest.slice(0, axis), ...own, ...rest.slice(axis)]);
+}
+
+/** Positions `start`, `start + step`, … of an axis, `length` of them. */
+export interface Run {
+  readonly start: number;
+  length: number;
+  step: number;
+}
+
+/** The most runs that are cut out of an axis; more are gathered position by position. */
+const MOST_RUNS = 16;
+
+/** Adds a position to the last of some runs, or as a new one. */
+export function addPosition(runs: Run[], at: number): void {
+  const last = runs.at(-1);
+  const step = last === undefined ? NaN : at - (last.start + (last.length - 1) * last.step);
+  if (last !== undefined && Math.abs(step) <= 1 && (last.length === 1 || last.step === step)) {
+    last.length++;
+    last.step = step;
+  } else {
+    runs.push({ start: at, length: 1, step: 1 });
+  }
+}
+
+/**
+ * Entries of one axis by runs of positions, whose steps are 1, 0 or -1.
+ *
+ * @param sources what positions are counted in, one after the other; a run lies in one of them
+ */
+export function takeRuns(sources: readonly Node[], axis: number, runs: readonly Run[]): Node {
+  if (runs.length > MOST_RUNS) {
+    const positions = new Float64Array(runs.reduce((sum, { length }) => sum + length, 0));
+    let n = 0;
+    for (const { start, length, step } of runs) for (let i = 0; i < length; i++) positions[n++] = start + i * step;
+    const all = ops.concatenate(sources, axis);
+    return takeAxis(all, ops.cast(toTyped("take", positions, "float64", all.device), "int64"), axis);
+  }
+  const cut = ({ start, length, step }: Run): Node => {
+    let i = 0;
+    for (; start >= sources[i]!.shape[axis]!; i++) start -= sources[i]!.shape[axis]!;
+    const x = sources[i]!;
+    if (step !== 0) return sliceAxis(x, axis, start, length, step);
+    return ops.broadcast(sliceAxis(x, axis, start, 1), x.shape.with(axis, length));
+  };
+  return ops.concatenate(runs.map(cut), axis);
 }
 
 /** 0, 1, …, n - 1 as int64 along the only axis. */

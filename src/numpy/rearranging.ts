@@ -12,7 +12,17 @@ import { type Args, type ArrayLike, type Axis, NDArray, wrap } from "../array.ts
 import { checkChoice, checkInt, checkInts, checkList, describe, keywords, within } from "./args.ts";
 import { toInt64, toNodeOf, toTyped } from "./convert.ts";
 import { readIntegers } from "./reading.ts";
-import { allAxes, axisOrFlat, flat, range, reverseAxis, sliceAxis, takeAxis } from "./moves.ts";
+import {
+  addPosition,
+  allAxes,
+  axisOrFlat,
+  flat,
+  reverseAxis,
+  type Run,
+  sliceAxis,
+  takeAxis,
+  takeRuns,
+} from "./moves.ts";
 import { lit } from "./ufunc.ts";
 
 /**
@@ -352,9 +362,12 @@ function source(i: number, n: number, mode: PadMode): number {
 function mirrored(x: Node, axis: number, before: number, after: number, mode: PadMode, odd: boolean): Node {
   const n = x.shape[axis]!;
   if (n === 0) throw new ShapeError(`pad: cannot extend the empty axis ${axis} with mode "${mode}"`);
-  const positions = Array.from({ length: before + n + after }, (_, i) => i - before);
-  const from = positions.map((i) => source(i, n, mode));
-  const out = takeAxis(x, toTyped("pad", from, "int64", x.device), axis);
+  const runs: Run[] = [];
+  for (let i = -before; i < 0; i++) addPosition(runs, source(i, n, mode));
+  runs.push({ start: 0, length: n, step: 1 });
+  const rest: Run[] = [];
+  for (let i = n; i < n + after; i++) addPosition(rest, source(i, n, mode));
+  const out = takeRuns([x], axis, [...runs, ...rest]);
   if (!odd || (mode !== "reflect" && mode !== "symmetric")) return out;
   // Each mirroring turns the values about the edge: 2 * edge - value.
   const turned = (i: number): { sign: number; low: number; high: number } => {
@@ -369,7 +382,7 @@ function mirrored(x: Node, axis: number, before: number, after: number, mode: Pa
     }
     return { sign, low, high };
   };
-  const parts = positions.map(turned);
+  const parts = Array.from({ length: before + n + after }, (_, i) => turned(i - before));
   const along = (values: number[]): Node =>
     ops.reshape(toTyped("pad", values, x.dtype, x.device), x.shape.map((_, i) => i === axis ? values.length : 1));
   const edges = ops.add(
@@ -510,6 +523,7 @@ export function resize(a: ArrayLike, new_shape: number | readonly number[]): NDA
   checkShape("resize", shape);
   const size = sizeOf(shape);
   if (x.size === 0) return wrap(ops.broadcast(lit(0, x), shape));
-  const at = range(size, x);
-  return wrap(ops.reshape(ops.gather(x, [ops.mod(at, lit(x.size, at))], [0]), shape));
+  const whole = Math.floor(size / x.size);
+  const copies = ops.reshape(ops.broadcast(x, [whole, x.size]), [whole * x.size]);
+  return wrap(ops.reshape(ops.concatenate([copies, sliceAxis(x, 0, 0, size % x.size)], 0), shape));
 }
