@@ -292,6 +292,15 @@ describe("functions on lists", () => {
     assert.deepEqual(tnp.insert(x, [1, 2], 9, 1).toArray(), [[0, 9, 1, 9, 2], [3, 9, 4, 9, 5]]);
     assert.deepEqual(tnp.insert(x, 1, [7, 8, 9]).toArray(), [0, 7, 8, 9, 1, 2, 3, 4, 5]);
     assert.deepEqual(tnp.delete(x, [0, -1], 1).toArray(), [[1], [4]]);
+    assert.deepEqual(tnp.delete(x, [0, 1, 2], 1).toArray(), [[], []]);
+    // Few places are cut out, many are gathered.
+    for (const step of [40, 3]) {
+      const values = Array.from({ length: 100 }, (_, i) => i), places = values.filter((i) => i % step === 0);
+      const both = values.flatMap((i) => i % step === 0 ? [-1 - i, -101 - i, i] : [i]);
+      assert.deepEqual(tnp.delete(values, places.toReversed()).toArray(), values.filter((i) => i % step !== 0));
+      const added = [...places.map((i) => -1 - i), ...places.map((i) => -101 - i)];
+      assert.deepEqual(tnp.insert(values, [...places, ...places], added).toArray(), both);
+    }
     assert.deepEqual(tnp.delete(x, tnp.slice(null, null, 2)).toArray(), [1, 3, 5]);
     assert.throws(() => tnp.delete(x, 3, 1), { name: "IndexError" });
   });
