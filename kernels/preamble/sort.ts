@@ -230,13 +230,25 @@ const ranging = `static int is_ordered(const Row *row) {
   return 1;
 }
 
+INLINE void widen(const Row *row, i64 low, i64 high, key *least, key *most) {
+  key lowest = *least, highest = *most;
+#pragma omp simd reduction(min : lowest) reduction(max : highest)
+  for (i64 i = low; i < high; i++) {
+    const key k = to_key(row->x[i * row->sx]);
+    lowest = k < lowest ? k : lowest;
+    highest = k > highest ? k : highest;
+  }
+  *least = lowest;
+  *most = highest;
+}
+
+/* A team of one would take longer than a short row does. */
 static void find_range(Row *row, int threads) {
   key least = ~(key)0, most = 0;
-#pragma omp parallel for simd reduction(min : least) reduction(max : most) num_threads(threads) if (threads > 1)
-  for (i64 i = 0; i < row->n; i++) {
-    const key k = to_key(row->x[i * row->sx]);
-    least = k < least ? k : least;
-    most = k > most ? k : most;
+  if (threads == 1) widen(row, 0, row->n, &least, &most);
+  else {
+#pragma omp parallel for schedule(static, 1) reduction(min : least) reduction(max : most) num_threads(threads)
+    for (int c = 0; c < threads; c++) widen(row, row->n * c / threads, row->n * (c + 1) / threads, &least, &most);
   }
   row->least = least;
   row->shift = __builtin_clzll((most - least) | 1);
