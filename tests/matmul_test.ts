@@ -10,6 +10,7 @@ import { checkProduct, generator, type Held, hold, matmul, stack, zeros } from "
 /** The engines of matmul: all, each library alone, compiled kernels, WebAssembly, JavaScript. */
 const engines = [
   ["all", {}],
+  ["compiled C and libraries", { engine: "c" }],
   ["JavaScript", { engine: "js", onednn: false, openblas: false }],
   ["oneDNN and JavaScript", { engine: "js", openblas: false }],
   ["WebAssembly", { engine: "wasm", onednn: false, openblas: false }],

@@ -65,8 +65,10 @@ test("the files that write C are all known", () => {
     );
     for (const [, path] of imports) visit(posix.join(posix.dirname(file), path!));
   };
-  for (const name of ["c", "preamble/search", "preamble/sort", "preamble/sort_keys"]) visit(`kernels/${name}`);
-  assert.deepEqual(writers.toSorted(), [...found, "src/device/sort_native"].toSorted());
+  for (const name of ["c", "preamble/search", "preamble/sort", "preamble/sort_keys", "preamble/stack"]) {
+    visit(`kernels/${name}`);
+  }
+  assert.deepEqual(writers.toSorted(), [...found, "src/device/matmul_stack", "src/device/sort_native"].toSorted());
 });
 
 test("what is known of a text is kept by its key, and made again where it is damaged", () => {

@@ -15,6 +15,7 @@ import { turn, WorkQueue } from "./cpu_queue.ts";
 import type { Buffer, Callable, Device, Executable, HostElements, Launch, MemoryStats, Traits } from "./device.ts";
 import { hostOf } from "./host.ts";
 import { KernelRunner } from "./kernel_runner.ts";
+import { forgetStacks } from "./matmul_stack.ts";
 import { forgetToolchain } from "./native.ts";
 import { forgetThread } from "./native_thread.ts";
 import { findNonzero, forgetNonzero, type Positions } from "./nonzero.ts";
@@ -154,6 +155,7 @@ export class CpuDevice implements Device {
     forgetEngineMemory();
     forgetSorts();
     forgetNonzero();
+    forgetStacks();
   }
 
   #entry(kernel: Kernel) {

@@ -15,6 +15,7 @@ import { matmulJs } from "./matmul_js.ts";
 import { matmulKernel } from "./matmul_kernel.ts";
 import { forEachBatch, layoutOf, type Matrix, type Problem, problemOf, type Product } from "./matmul_problem.ts";
 import { recordGemm } from "./matmul_record.ts";
+import { matmulStack } from "./matmul_stack.ts";
 import { recording, settle } from "./native_thread.ts";
 import { matmulBlocks } from "./matmul_wasm.ts";
 import { withOneThread } from "./threads.ts";
@@ -105,6 +106,7 @@ function multiply(host: Host, dtype: DType, call: Call, chain: readonly Step[] |
     ready.set(call, product);
     return false;
   }
+  if ((dtype === "float32" || dtype === "float64") && matmulStack(dtype, problem)) return false;
   const half = dtype === "bfloat16" || dtype === "float16";
   const open = (half || known) && librariesPay(problem.work);
   const library = open && (dtype === "float32" || half) ? onednn.get() : null;

@@ -2,8 +2,7 @@
  * Sorting by compiled C where that pays. The C is the same for every shape, so each dtype is compiled once.
  * @module
  */
-import { addressOf, native } from "../../ffi/mem.ts";
-import type { Address } from "../../ffi/types.ts";
+import { addressOf } from "../../ffi/mem.ts";
 import { cSearch } from "../../kernels/preamble/search.ts";
 import { cSort, cSortScratch, sortThreads } from "../../kernels/preamble/sort.ts";
 import { cSortable } from "../../kernels/preamble/sort_keys.ts";
@@ -12,10 +11,9 @@ import { sizeOf } from "../base/shape.ts";
 import type { HostBuffer } from "./arena.ts";
 import type { Device } from "./device.ts";
 import type { HostArray } from "./host.ts";
-import type { NativeFunction } from "./native.ts";
+import { callNative } from "./native_call.ts";
 import { NativeCode } from "./native_code.ts";
 import { recording } from "./native_thread.ts";
-import { Slots } from "./slots.ts";
 import { threadCount } from "./threads.ts";
 
 /** Up to this many elements JavaScript takes no longer than the call. */
@@ -61,25 +59,6 @@ function collapse(shape: readonly number[], a: readonly number[], b: readonly nu
     y.push(b[d]!);
   });
   return [sizes, x, y];
-}
-
-/** The argument block, longer when one call needs that. */
-let block: { readonly slots: Slots; readonly address: Address } | null = null;
-
-function call(run: NativeFunction, numbers: readonly number[]): void {
-  const recorder = recording();
-  if (recorder !== null) {
-    // It waits with a block of its own.
-    const slots = new Slots(numbers.length);
-    for (let i = 0; i < numbers.length; i++) slots.integer(i, numbers[i]!);
-    return recorder.kernel(run, slots.bytes);
-  }
-  if (block === null || block.slots.bytes.length < 8 * numbers.length) {
-    const slots = new Slots(Math.max(128, numbers.length));
-    block = { slots, address: native(addressOf(slots.bytes)) };
-  }
-  for (let i = 0; i < numbers.length; i++) block.slots.integer(i, numbers[i]!);
-  run(block.address);
 }
 
 /** Scratch memory up to this size is kept from sort to sort, so that it stays in the cache. */
@@ -163,7 +142,7 @@ export function sortRowsNative(device: Device, input: HostArray, output: HostArr
       ...[threads, stride, outer[0]!.length],
     ];
     for (const list of outer) for (const v of list) numbers.push(v);
-    call(run, numbers);
+    callNative(run, numbers);
   } finally {
     scratch?.release();
   }
@@ -184,7 +163,7 @@ export function searchSortedNative(sorted: HostArray, values: HostArray, output:
   const [sizes, x, y] = collapse(values.shape, values.strides, output.strides) as [number[], number[], number[]];
   // One axis at least.
   if (sizes.length === 0) { for (const list of [sizes, x, y]) list.push(1); }
-  call(run, [
+  callNative(run, [
     ...[addressIn(sorted), addressIn(values), addressIn(output), n, sorted.strides[0]!, right ? 1 : 0, count],
     ...[Math.max(1, Math.min(threadCount(), Math.floor(steps / SHARE))), sizes.length],
     ...[...sizes, ...x, ...y],

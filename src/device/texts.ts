@@ -19,9 +19,9 @@ export interface Source {
 /** The modules that C texts of sources with keys depend on. */
 export const writers: readonly string[] = [
   ..."c c_kernel c_map c_ops c_reduce c_scan cost expr js_lower kernel monoid render scatter simplify".split(" "),
-  ..."c c_coefficients c_exp c_special c_text c_trig search sort sort_keys sort_radix sort_vector".split(" ")
+  ..."c c_coefficients c_exp c_special c_text c_trig search sort sort_keys sort_radix sort_vector stack".split(" ")
     .map((name) => `preamble/${name}`),
-].map((name) => `kernels/${name}`).concat("src/base/dtype", "src/device/sort_native");
+].map((name) => `kernels/${name}`).concat("src/base/dtype", "src/device/sort_native", "src/device/matmul_stack");
 
 /** Where code lies that is the same at one address for ever. */
 const immutable = "https://jsr.io/";
