@@ -161,7 +161,7 @@ export const cOps = {
     float: (e, a) => `(__builtin_fabs${suffix(e.src[0]!.dtype)}(${a}) < __builtin_inf${suffix(e.src[0]!.dtype)}())`,
   }),
   signbit: by({
-    float: (e, a) => `(__builtin_signbit${suffix(e.src[0]!.dtype)}(${a}) != 0)`,
+    float: (e, a) => bits(e.src[0]!.dtype) === 64 ? `(_Bool)(bits_f64(${a}) >> 63)` : `(_Bool)(bits_f32(${a}) >> 31)`,
     int: (_, a) => `(${a} < 0)`,
   }),
   popcount: by({

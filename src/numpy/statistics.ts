@@ -243,9 +243,8 @@ function nanExtreme(name: "max" | "min", a: ArrayLike, args: readonly unknown[])
     throw new ShapeError(`nan${name}: the array of shape ${formatShape(x.shape)} has no elements to choose from`);
   }
   if (!isInexact(x.dtype)) return wrap(keep(extremeNode(name, x, axes), x, axes, options.keepdims));
-  const missing = ops.isnan(x);
-  const best = extremeNode(name, ops.where(missing, neutralFor(name, x), x), axes);
-  const out = ops.where(ops.all(missing, axes), lit(NaN, best), best);
+  const best = extremeNode(name, ignoringNaN(name)(x), axes);
+  const out = ops.where(ops.all(ops.isnan(x), axes), lit(NaN, best), best);
   return wrap(keep(out, x, axes, options.keepdims));
 }
 
@@ -292,7 +291,9 @@ function ignoringNaN(name: "max" | "min") {
     if (anyKnown(ops.all(missing, [axis]), [x, missing])) {
       throw new RangeError(`nanarg${name}: only NaN along axis ${axis} of shape ${formatShape(x.shape)}`);
     }
-    return ops.where(missing, neutralFor(name, x), x);
+    const neutral = neutralFor(name, x);
+    if (isComplex(x.dtype)) return ops.where(missing, neutral, x);
+    return name === "max" ? ops.fmax(x, neutral) : ops.fmin(x, neutral);
   };
 }
 
