@@ -379,6 +379,33 @@ describe("kernels in C and in JavaScript", () => {
     }
   });
 
+  test("visit many narrow rows, side by side, as they do few", () => {
+    const rows = 100, few = 3;
+    const run = (engine: "c" | "js", dtype: "float32" | "int8" | "complex64", n: number, count: number) => {
+      configureCpu({ engine });
+      try {
+        const x = tnp.arange(rows * n).mul(7).mod(5).reshape([rows, n]).astype(dtype).at(tnp.slice(0, count));
+        const row = tnp.arange(n).astype(dtype), column = tnp.arange(rows).mod(3).reshape([rows, 1]).astype(dtype);
+        const tall = tnp.stack([x, x.add(1)], 1), turned = tnp.copy(x.T).T;
+        const results = [
+          x.add(row),
+          x.mul(column.at(tnp.slice(0, count))),
+          tnp.triu(x),
+          turned.sub(row),
+          tall.add(row),
+        ];
+        return [...results, tnp.repeat(x, 2, 1), tnp.flip(x, 1).add(x)].map((y) => y.at(tnp.slice(0, few)).toArray());
+      } finally {
+        configureCpu(null);
+      }
+    };
+    for (const dtype of ["float32", "int8", "complex64"] as const) {
+      for (const n of [1, 2, 3, 5, 7, 8]) {
+        assert.deepEqual(run("c", dtype, n, rows), run("js", dtype, n, few), `${dtype}, rows of ${n}`);
+      }
+    }
+  });
+
   test("multiply matrices alike", () => {
     configureCpu({ engine: "c", onednn: false, openblas: false });
     try {

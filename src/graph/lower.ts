@@ -354,6 +354,9 @@ function finish(group: Group, fusion: Fusion, needs: Set<GNode>, x: Expander, dr
     outer.shape.push(1);
     for (const s of outer.strides) s.push(1);
   }
+  if (kind === "map" && isNarrow(outer.shape, fusion)) {
+    for (const list of [outer.shape, ...outer.strides]) swapLast(list);
+  }
   const sizes = [...outer.shape, ...lasts.shape];
   const strides = all.map((_, i) => [...outer.strides[i]!, ...lasts.strides[i]!]);
   const reduced = kind === "reduce" || kind === "scan" ? lasts.shape.length : 0;
@@ -425,6 +428,17 @@ function finish(group: Group, fusion: Fusion, needs: Set<GNode>, x: Expander, dr
 const MANY_ROWS = 64;
 /** Floats of a row side by side are added one after the other; up to so many, that is as exact as NumPy's sums. */
 const FEW_ADDED = 10;
+
+/** Rows of a map that are so short are no work for vectors; many of them are visited side by side. */
+const NARROW = 7;
+
+function isNarrow(sizes: readonly number[], { traits }: Fusion): boolean {
+  return traits.shortRow > 0 && sizes.at(-1)! <= NARROW && (sizes.at(-2) ?? 0) >= MANY_ROWS;
+}
+
+function swapLast(list: number[]): void {
+  list.push(...list.splice(-2).reverse());
+}
 
 /** How long a row may be that is reduced beside others. */
 function shortRow(reduction: Monoid | null | undefined, { traits }: Fusion): number {
