@@ -11,8 +11,19 @@ interface BunFFI {
     symbols: Readonly<Record<string, { args: readonly string[]; returns: string }>>,
   ): { readonly symbols: Record<string, Function>; close(): void };
   ptr(view: ArrayBufferView): number;
-  toArrayBuffer(address: number, offset: number, byteLength: number): ArrayBuffer;
+  /** @param release what native code is called with the address when the collector takes the buffer */
+  toArrayBuffer(address: number, offset: number, byteLength: number, release?: number): ArrayBuffer;
 }
+
+/** The C library's memory: Bun's own allocator gives large blocks back to the system soon, so that their next use faults again. */
+interface Heap {
+  malloc(byteLength: number): number | null;
+  /** The address of `free`. */
+  readonly free: number;
+}
+
+/** From this size on memory is the C library's. */
+const LARGE = 256 << 10;
 
 const PARAMETERS = {
   void: "void",
@@ -39,16 +50,20 @@ class BunAdapter implements Adapter {
   readonly architecture = system.process.arch;
   readonly files = nodeFiles;
   readonly offThread = false;
-  readonly clears = false;
   readonly version: string;
   #ffi: BunFFI | undefined;
+  #heap: Heap | null | undefined;
 
   constructor(version: string) {
     this.version = version;
   }
 
   allocate(byteLength: number): ArrayBuffer {
-    return system.buffer.Buffer.allocUnsafeSlow(byteLength).buffer;
+    const heap = byteLength < LARGE ? null : this.#heap ??= this.#openHeap();
+    if (heap === null) return system.buffer.Buffer.allocUnsafeSlow(byteLength).buffer;
+    const address = heap.malloc(byteLength);
+    if (address === null) throw new RangeError(`allocate: there are no ${byteLength} bytes`);
+    return this.#open().toArrayBuffer(address, 0, byteLength, heap.free);
   }
 
   available(): Availability {
@@ -113,6 +128,20 @@ class BunAdapter implements Adapter {
 
   viewOf(address: number, byteLength: number): ArrayBuffer {
     return this.#open().toArrayBuffer(address, 0, byteLength);
+  }
+
+  #openHeap(): Heap | null {
+    if (this.platform !== "linux") return null;
+    try {
+      const { malloc, free } = this.#open().dlopen("libc.so.6", {
+        malloc: { args: ["u64"], returns: "ptr" },
+        free: { args: ["ptr"], returns: "void" },
+      }).symbols;
+      return { malloc: malloc as unknown as Heap["malloc"], free: (free as unknown as { readonly ptr: number }).ptr };
+    } catch {
+      // Another C library, or no native calls.
+      return null;
+    }
   }
 
   #open(): BunFFI {

@@ -169,7 +169,6 @@ class DenoFiles implements Files {
 class DenoAdapter implements Adapter {
   readonly name = "deno";
   readonly offThread = true;
-  readonly clears = true;
   readonly version: string;
   readonly platform: string;
   readonly architecture: string;

@@ -14,6 +14,8 @@ const symbols = {
   dlerror: { parameters: [], result: "address", optional: true },
   setenv: { parameters: ["buffer", "buffer", "i32"], result: "i32", optional: true },
   madvise: { parameters: ["address", "u64", "i32"], result: "i32", optional: true },
+  sbrk: { parameters: ["i64"], result: "address", optional: true },
+  mallopt: { parameters: ["i32", "i32"], result: "i32", optional: true },
 } as const satisfies Symbols;
 
 /** The C library's functions that the project uses. */
@@ -81,15 +83,46 @@ export function dlsym(handle: number, name: string): number {
 }
 
 const MADV_HUGEPAGE = 14, PAGE = 4096;
+const M_TRIM_THRESHOLD = -1, M_TOP_PAD = -2, M_MMAP_THRESHOLD = -3;
+
+/** Blocks below this size come out of one piece of memory, the heap; it is the most that glibc allows. */
+const IN_HEAP = 32 << 20;
+/** Free bytes at the end of the heap that glibc keeps. */
+const KEPT = 256 << 20;
+
+/** Where the heap ended when huge pages were asked for, all the way to its end; 0 where large blocks do not come out of it. */
+let heapEnd = 0;
 
 /**
- * Asks for huge pages where whole ones fit; a system that has none ignores it.
+ * Makes glibc keep large blocks that are freed: left to itself it gives them back to the system when there are two of them, so
+ * that the collector's work is undone and their next use faults again. Nothing where the C library is another one.
+ */
+export function keepFreed(): void {
+  const { mallopt, sbrk } = libc().symbols;
+  if (mallopt === undefined || sbrk === undefined) return;
+  mallopt(M_MMAP_THRESHOLD, IN_HEAP);
+  mallopt(M_TRIM_THRESHOLD, KEPT);
+  mallopt(M_TOP_PAD, IN_HEAP);
+  heapEnd = toNumber(sbrk(native(0)));
+}
+
+/**
+ * Asks for huge pages where whole ones fit; a system that has none ignores it. In the heap they are asked for up to its end: the
+ * allocator writes behind each block, and the page on which it did so would be a small one.
  *
  * @param address Where memory starts that nobody has written to yet.
  * @param byteLength Its size in bytes.
  */
 export function adviseHugePages(address: number, byteLength: number): void {
+  const { madvise, sbrk } = libc().symbols;
   const start = Math.ceil(address / PAGE) * PAGE;
-  const length = Math.floor((address + byteLength - start) / PAGE) * PAGE;
-  if (length > 0) libc().symbols.madvise?.(native(start), length, MADV_HUGEPAGE);
+  let end = Math.floor((address + byteLength) / PAGE) * PAGE;
+  if (heapEnd > 0) {
+    const now = toNumber(sbrk!(native(0)));
+    if (address < now) {
+      if (now === heapEnd) return;
+      heapEnd = end = now;
+    }
+  }
+  if (end > start) madvise?.(native(start), end - start, MADV_HUGEPAGE);
 }

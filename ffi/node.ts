@@ -60,7 +60,6 @@ class NodeAdapter implements Adapter {
   readonly architecture = system.process.arch;
   readonly files = nodeFiles;
   readonly offThread = true;
-  readonly clears = false;
   readonly version = system.process.versions.node;
   #koffi: Koffi | undefined;
   #gc: Collect | undefined;

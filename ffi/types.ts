@@ -154,8 +154,6 @@ export interface Adapter {
   collect?(): void;
   /** Collects, in some tenths of a millisecond, what was made lately; absent where the runtime does so by itself, or cannot. */
   collectYoung?(): void;
-  /** Whether `allocate` clears memory, which takes as long as writing it. */
-  readonly clears: boolean;
   /**
    * Memory with any content, where the runtime need not clear it.
    * @throws RangeError where there is none

@@ -87,7 +87,6 @@ test("runtime knows where it runs", () => {
   assert.ok(names[runtime.name] in globalThis);
   assert.match(runtime.version, /^\d+\.\d+/);
   assert.equal(runtime.offThread, runtime.name !== "bun");
-  assert.equal(runtime.clears, runtime.name === "deno");
 });
 
 test("permission() and env() answer without prompting", () => {

@@ -3,6 +3,9 @@ import { spawnSync } from "node:child_process";
 import process from "node:process";
 import { describe, test } from "node:test";
 import { fileURLToPath } from "node:url";
+import { keepFreed } from "../ffi/libc.ts";
+import { addressOf } from "../ffi/mem.ts";
+import { available } from "../ffi/open.ts";
 import { platform, runtime } from "../ffi/runtime.ts";
 import { Arena } from "../src/device/arena.ts";
 import { nullDevice } from "../src/device/null.ts";
@@ -50,6 +53,30 @@ describe("memory that is given back", () => {
   });
 });
 
+describe("memory that the collector took", () => {
+  const skip = platform !== "linux" || runtime.name === "deno" || !available().ok;
+
+  test("is used again within a synchronous loop", { skip }, () => {
+    keepFreed();
+    const addresses = new Set<number>();
+    for (let i = 0; i < 200; i++) {
+      addresses.add(addressOf(runtime.allocate(8 << 20)));
+      if (i % 4 === 3) runtime.collectYoung?.();
+    }
+    assert.ok(addresses.size < 100, `200 blocks lay at ${addresses.size} addresses`);
+  });
+
+  test("may be the user's, who can send it away", { skip }, () => {
+    const memory = runtime.allocate(1 << 20);
+    new Uint8Array(memory).fill(7);
+    const sent = structuredClone(memory, { transfer: [memory] });
+    assert.equal(memory.byteLength, 0);
+    assert.equal(sent.byteLength, 1 << 20);
+    runtime.collect?.();
+    assert.ok(new Uint8Array(sent).every((x) => x === 7));
+  });
+});
+
 describe("what is young", () => {
   const skip = runtime.collectYoung === undefined;
 
@@ -71,7 +98,7 @@ describe("what is young", () => {
     for (let i = 0; i < 100; i++) arena.allocate(1 << 20).release();
     assert.equal(collect.mock.callCount(), 0);
     const kept = Array.from({ length: 164 }, () => arena.allocate(1 << 20));
-    assert.equal(collect.mock.callCount(), 6);
+    assert.equal(collect.mock.callCount(), 8);
     for (const block of kept) block.release();
   });
 });

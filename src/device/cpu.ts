@@ -3,7 +3,7 @@
  * @module
  */
 import { available } from "../../ffi/open.ts";
-import { adviseHugePages } from "../../ffi/libc.ts";
+import { adviseHugePages, keepFreed } from "../../ffi/libc.ts";
 import { addressOf } from "../../ffi/mem.ts";
 import { platform } from "../../ffi/runtime.ts";
 import type { Kernel, Routine } from "../../kernels/kernel.ts";
@@ -63,6 +63,7 @@ export class CpuDevice implements Device {
     if (byteLength >= LARGE && !this.#aligned) {
       this.#aligned = true;
       if (cpuConfig().engine !== "js" && available().ok) {
+        if (platform === "linux") keepFreed();
         this.arena.align(addressOf, platform === "linux" ? adviseHugePages : null);
       }
     }
