@@ -243,7 +243,7 @@ function nanExtreme(name: "max" | "min", a: ArrayLike, args: readonly unknown[])
     throw new ShapeError(`nan${name}: the array of shape ${formatShape(x.shape)} has no elements to choose from`);
   }
   if (!isInexact(x.dtype)) return wrap(keep(extremeNode(name, x, axes), x, axes, options.keepdims));
-  const best = extremeNode(name, ignoringNaN(name)(x), axes);
+  const best = extremeNode(name, ignoringNaN(name, x), axes);
   const out = ops.where(ops.all(ops.isnan(x), axes), lit(NaN, best), best);
   return wrap(keep(out, x, axes, options.keepdims));
 }
@@ -284,18 +284,20 @@ export function nanmin(a: ArrayLike, ...args: Args<[axis: Axis], ArgReduceAxes>)
   return nanExtreme("min", a, args);
 }
 
-function ignoringNaN(name: "max" | "min") {
-  return (x: Node, axis: number): Node => {
-    if (!isInexact(x.dtype)) return x;
-    const missing = ops.isnan(x);
-    if (anyKnown(ops.all(missing, [axis]), [x, missing])) {
-      throw new RangeError(`nanarg${name}: only NaN along axis ${axis} of shape ${formatShape(x.shape)}`);
-    }
-    const neutral = neutralFor(name, x);
-    if (isComplex(x.dtype)) return ops.where(missing, neutral, x);
-    return name === "max" ? ops.fmax(x, neutral) : ops.fmin(x, neutral);
-  };
+/** NaN replaced by what never is the largest or smallest. */
+function ignoringNaN(name: "max" | "min", x: Node): Node {
+  const neutral = neutralFor(name, x);
+  if (isComplex(x.dtype)) return ops.where(ops.isnan(x), neutral, x);
+  return name === "max" ? ops.fmax(x, neutral) : ops.fmin(x, neutral);
 }
+
+const refusingNaN = (name: "max" | "min") => (x: Node, axis: number): Node => {
+  if (!isInexact(x.dtype)) return x;
+  if (anyKnown(ops.all(ops.isnan(x), [axis]), [x])) {
+    throw new RangeError(`nanarg${name}: only NaN along axis ${axis} of shape ${formatShape(x.shape)}`);
+  }
+  return ignoringNaN(name, x);
+};
 
 /**
  * Where the largest element is that is not NaN. Outside of traces the array is looked at for slices of nothing but NaN; inside one the
@@ -313,7 +315,7 @@ function ignoringNaN(name: "max" | "min") {
  * Source: numpy.nanargmax
  */
 export function nanargmax(a: ArrayLike, ...args: Args<[axis: number | null], ArgReduceOptions>): NDArray<"int64"> {
-  return positionOf("nanargmax", a, args, ignoringNaN("max"));
+  return positionOf("nanargmax", a, args, refusingNaN("max"));
 }
 
 /**
@@ -332,7 +334,7 @@ export function nanargmax(a: ArrayLike, ...args: Args<[axis: number | null], Arg
  * Source: numpy.nanargmin
  */
 export function nanargmin(a: ArrayLike, ...args: Args<[axis: number | null], ArgReduceOptions>): NDArray<"int64"> {
-  return positionOf("nanargmin", a, args, ignoringNaN("min"));
+  return positionOf("nanargmin", a, args, refusingNaN("min"));
 }
 
 /** Keywords of `average`. */
