@@ -196,7 +196,7 @@ describe("memory", () => {
     const lost = new Float64Array([1]), x = tnp.asarray(lost, { copy: false });
     assert.equal(x.item(), 1);
     structuredClone(lost, { transfer: [lost.buffer] });
-    assert.throws(() => x.item(), { name: "DeviceError", message: /transferred/ });
+    assert.throws(() => x.item(), { name: "DisposedError", message: /transferred/ });
     const own = tnp.copy(shared);
     data[0] = 5;
     assert.deepEqual(own.toArray(), [9, 2]);

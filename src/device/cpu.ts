@@ -8,7 +8,6 @@ import { addressOf } from "../../ffi/mem.ts";
 import { platform } from "../../ffi/runtime.ts";
 import type { Kernel, Routine } from "../../kernels/kernel.ts";
 import { type DType, dtypeInfo } from "../base/dtype.ts";
-import { DeviceError } from "../base/errors.ts";
 import { Arena, type HostBuffer } from "./arena.ts";
 import { type CpuConfig, cpuConfig, setCpuConfig } from "./config.ts";
 import { turn, WorkQueue } from "./cpu_queue.ts";
@@ -106,9 +105,6 @@ export class CpuDevice implements Device {
     this.synchronize();
     this.#queue.check(buffer);
     const { memory, byteOffset } = hostOf(buffer), { code, itemsize } = dtypeInfo(dtype);
-    if (memory.account === null && memory.buffer.detached) {
-      throw new DeviceError("buffer: an array's memory was transferred to somebody else");
-    }
     return { data: memory.viewOf(code), first: byteOffset / itemsize };
   }
 
