@@ -133,8 +133,8 @@ const isResult = (leaf: unknown): boolean => leaf instanceof NDArray;
  * function's choosing (three times for one unknown length), to find how the trace depends on it; from then on every length has its
  * plan without `fn`. Where shapes and numbers in the trace are not linear in the lengths (nor one through such a number), or `fn`
  * does something else for other lengths, each length is traced. So `fn` must not decide by such a length what it computes: a branch
- * on it that none of the few runs takes would go unnoticed. Lengths 0 and 1 are traced for themselves, and axes that have the same
- * length in one call are taken for one unknown.
+ * on it that none of the few runs takes would go unnoticed. Lengths that are 0 or 1, or leave an axis with such a length, are traced for
+ * themselves, and axes that have the same length in one call are taken for one unknown.
  *
  * @param fn a synchronous function of trees of arrays that returns a tree; what is no array in it is returned as it was
  * @param options `static_argnums`, `input_signature` (an axis of length null takes any)

@@ -3,6 +3,7 @@
  * @module
  */
 import { TracerError } from "../base/errors.ts";
+import type { Shape } from "../base/shape.ts";
 import type { BatchArg, Primitive, Trace } from "../core/primitive.ts";
 import { bind, type Node } from "../core/trace.ts";
 import type { Device } from "../device/device.ts";
@@ -15,6 +16,7 @@ export interface Step {
   readonly inputs: readonly number[];
   readonly device: Device;
   readonly weak: boolean;
+  readonly shape: Shape;
 }
 
 /**
@@ -73,11 +75,11 @@ export class Graph {
     for (const node of [...inputs, ...constants, ...order]) slots.set(node, slots.size);
     const steps: Step[] = [];
     for (const node of order) {
-      const { prim, params, device, weak } = node;
+      const { prim, params, device, weak, shape } = node;
       if (prim === null || prim.name === "placeholder") {
         throw new TracerError("trace: a placeholder that is no input of the traced function was used in it");
       }
-      steps.push({ prim, params, inputs: node.inputs.map((x) => slots.get(x)!), device, weak });
+      steps.push({ prim, params, inputs: node.inputs.map((x) => slots.get(x)!), device, weak, shape });
     }
     this.steps = steps;
     this.#controls = steps.some(({ prim }) => isControl(prim));

@@ -7,9 +7,10 @@
  * unknown. PyTorch's dynamic shapes are specialised by the same rules.
  * @module
  */
-import { sameShape } from "../base/shape.ts";
+import { sameShape, type Shape } from "../base/shape.ts";
 import { isBranch } from "../base/tree.ts";
 import type { Primitive } from "../core/primitive.ts";
+import type { PrimitiveParams } from "../core/registry.ts";
 import { bind, isDisposed, type Node } from "../core/trace.ts";
 import type { Device } from "../device/device.ts";
 import type { Argument, Captured } from "./capture.ts";
@@ -113,6 +114,33 @@ interface GeneralStep {
   readonly inputs: readonly number[];
   readonly device: Device;
   readonly weak: boolean;
+  /** The shape of its result in a trace. */
+  readonly sample: Shape;
+  readonly reaches: readonly Reach[];
+}
+
+/** How far known indices go along an axis of what they index: the traces checked that for their own lengths only. */
+interface Reach {
+  readonly axis: number;
+  readonly low: bigint;
+  readonly high: bigint;
+}
+
+/** The reaches of a step's indices that are constants. */
+function reachesOf(prim: Primitive, params: unknown, indexed: readonly (Node | undefined)[]): Reach[] {
+  if (prim.kind !== "index") return [];
+  const { axes } = params as PrimitiveParams["gather"];
+  const indices = indexed.slice(-axes.length);
+  return axes.flatMap((axis, k) => {
+    const node = indices[k];
+    if (node === undefined || node.size === 0) return [];
+    let [low, high] = [0n, 0n];
+    for (const n of new BigInt64Array(readBytes(node).slice().buffer)) {
+      if (n < low) low = n;
+      if (n > high) high = n;
+    }
+    return [{ axis, low, high }];
+  });
 }
 
 /** A graph for any lengths. */
@@ -129,9 +157,15 @@ class GeneralGraph {
 
   bind(inputs: readonly Node[], lengths: readonly number[]): Node[] {
     const values = [...inputs, ...this.#constants];
-    for (const { prim, params, inputs, device, weak } of this.#steps) {
+    for (const { prim, params, inputs, device, weak, sample, reaches } of this.#steps) {
+      for (const { axis, low, high } of reaches) {
+        const n = values[inputs[0]!]!.shape[axis]!;
+        if (low < -n || high >= n) throw new Mismatch();
+      }
       const add = isControl(prim) ? bindControl : bind;
       const node = add(prim, inputs.map((slot) => values[slot]!), params(lengths), device);
+      // Lengths of 0 and 1 have rules of their own, also where they follow from others.
+      if (node.shape.some((n, d) => n <= 1 && sample[d]! > 1)) throw new Mismatch();
       if (weak) node.weak = true;
       values.push(node);
     }
@@ -157,13 +191,26 @@ class Fit {
       if (constants.length !== first.constants.length) throw new Mismatch();
       if (!constants.every((node, i) => sameConstant(node, first.constants[i]!))) throw new Mismatch();
     }
-    const steps = first.steps.map(({ prim, inputs, device, weak }, i): GeneralStep => {
+    const steps = first.steps.map(({ prim, inputs, device, weak, shape }, i): GeneralStep => {
       const all = graphs.map(({ steps }) => steps[i]!);
       for (const step of all) {
         if (step.prim !== prim || step.device !== device || step.weak !== weak) throw new Mismatch();
         if (!sameShape(step.inputs, inputs)) throw new Mismatch();
       }
-      return { prim, params: this.value(all.map(({ params }) => params)), inputs, device, weak };
+      const reaches = reachesOf(
+        prim,
+        all[0]!.params,
+        inputs.map((slot) => first.constants[slot - first.inputs.length]),
+      );
+      return {
+        prim,
+        params: this.value(all.map(({ params }) => params)),
+        inputs,
+        device,
+        weak,
+        sample: shape,
+        reaches,
+      };
     });
     return new GeneralGraph(first.constants, steps, first.results);
   }
