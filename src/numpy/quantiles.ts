@@ -21,24 +21,21 @@ import { lit, number } from "./ufunc.ts";
 /** Keywords of `median`. */
 export type MedianOptions = ArgReduceAxes;
 
-const quantileMethods = [
-  "linear",
-  "lower",
-  "higher",
-  "midpoint",
-  "nearest",
-  "inverted_cdf",
-  "averaged_inverted_cdf",
-  "closest_observation",
-  "interpolated_inverted_cdf",
-  "hazen",
-  "weibull",
-  "median_unbiased",
-  "normal_unbiased",
-] as const;
-
 /** How `quantile` reads between two elements: NumPy's methods. `linear` and the last eight are the nine of Hyndman and Fan. */
-export type QuantileMethod = (typeof quantileMethods)[number];
+export type QuantileMethod =
+  | "linear"
+  | "lower"
+  | "higher"
+  | "midpoint"
+  | "nearest"
+  | "inverted_cdf"
+  | "averaged_inverted_cdf"
+  | "closest_observation"
+  | "interpolated_inverted_cdf"
+  | "hazen"
+  | "weibull"
+  | "median_unbiased"
+  | "normal_unbiased";
 
 /** Keywords of `quantile` and `percentile`. */
 export interface QuantileOptions extends ArgReduceAxes {
@@ -109,8 +106,16 @@ interface Between {
   readonly part: Node;
 }
 
-/** The part that Hyndman and Fan's continuous methods give the elements before and after a share. */
-const corrections: Readonly<Partial<Record<QuantileMethod, readonly [alpha: number, beta: number]>>> = {
+/** The methods, with the part that Hyndman and Fan's continuous ones give the elements before and after a share. */
+const methods: Readonly<Record<QuantileMethod, readonly [alpha: number, beta: number] | null>> = {
+  linear: null,
+  lower: null,
+  higher: null,
+  midpoint: null,
+  nearest: null,
+  inverted_cdf: null,
+  averaged_inverted_cdf: null,
+  closest_observation: null,
   interpolated_inverted_cdf: [0, 1],
   hazen: [0.5, 0.5],
   weibull: [0, 0],
@@ -127,9 +132,9 @@ function placesOf(method: QuantileMethod, q: Node, n: number): Node | Between {
     return { low, high: ops.ceil(place), part: ops.sub(place, low) };
   };
   const place = ops.mul(q, num(n - 1));
-  const known = corrections[method];
-  if (known !== undefined) {
-    const [alpha, beta] = known;
+  const correction = methods[method];
+  if (correction !== null) {
+    const [alpha, beta] = correction;
     const corrected = ops.add(num(alpha), ops.mul(q, num(1 - alpha - beta)));
     return parted(inside(ops.sub(ops.add(ops.mul(num(n), q), corrected), num(1))));
   }
@@ -183,7 +188,7 @@ function between(
 
 function quantiles(name: string, scale: number, a: ArrayLike, q: ArrayLike, args: readonly unknown[]): NDArray {
   const options = keywords<QuantileOptions>(name, ["axis", "method", "keepdims"], args);
-  const method = checkChoice(name, "method", options.method ?? "linear", quantileMethods);
+  const method = checkChoice(name, "method", options.method ?? "linear", Object.keys(methods) as QuantileMethod[]);
   const given = toNodeOf(name, a);
   if (isComplex(given.dtype)) throw new TypeError(`${name}: got dtype ${given.dtype}, expected a real one`);
   const axes = reduceAxes(name, options.axis, given, true);
