@@ -279,6 +279,10 @@ describe("edges", () => {
     }
   });
 
+  test("of complex NaN stay as they are in a median", () => {
+    assert.equal(String(tnp.median([{ re: 1, im: 2 }, { re: NaN, im: NaN }])), "(nan+nanj)");
+  });
+
   test("of complex infinities are rounded part by part", () => {
     const x = tnp.asarray([{ re: Infinity, im: 1.25 }, { re: NaN, im: -Infinity }]);
     assert.equal(String(tnp.round(x, 1)), "[inf+1.2j nan-infj]");

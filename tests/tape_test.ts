@@ -97,6 +97,7 @@ describe("GradientTape", () => {
     tape.dispose();
     assert.throws(() => tape.gradient(y, x), /used up/);
     assert.throws(() => tape.watch(x), /^Error: watch: the tape was used up/);
+    assert.throws(() => tape.stop_recording(async () => {}), /^TypeError: stop_recording: the function must be sync/);
   });
 
   test("stop_recording() hides what a function does", () => {

@@ -80,7 +80,7 @@ export function median(a: ArrayLike, ...args: Args<[axis: Axis], MedianOptions>)
   let out = meanNode(middle, [axis], null, type);
   if (n > 0 && isInexact(given.dtype)) {
     const last = ops.reshape(sliceAxis(sorted, axis, n - 1, 1), rest);
-    out = ops.where(ops.isnan(last), lit(NaN, out), out);
+    out = ops.where(ops.isnan(last), ops.cast(last, type), out);
   }
   return wrap(keep(out, given, axes, options.keepdims));
 }

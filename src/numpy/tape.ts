@@ -4,6 +4,7 @@
  */
 import { flatten, type TreeDef } from "../base/tree.ts";
 import { type Source, Tape, type Unconnected } from "../transform/tape.ts";
+import { checkSync } from "../transform/tracing.ts";
 import { type ArrayLike, NDArray, nodeOf, wrap } from "../array.ts";
 import { checkChoice, checkKeywords, describe } from "./args.ts";
 import { toNodeOf } from "./convert.ts";
@@ -200,9 +201,14 @@ export class GradientTape {
     return node === null ? null : wrap(node);
   }
 
-  /** Runs a function that the tape does not see, and returns what it returns. */
+  /**
+   * Runs a function that the tape does not see, and returns what it returns.
+   * @throws TypeError for an asynchronous function, whose end the tape would see
+   */
   stop_recording<T>(fn: () => T): T {
-    return this.#tape.pause(fn);
+    const result = this.#tape.pause(fn);
+    checkSync("stop_recording", result);
+    return result;
   }
 
   /** Forgets everything and starts anew. */
