@@ -10,8 +10,8 @@ import { type DType, dtypes, type InexactType, isComplex } from "./base/dtype.ts
 import { DisposedError, TracerError, within } from "./base/errors.ts";
 import { formatShape } from "./base/shape.ts";
 import { isDisposed, Node, settle, type toNode } from "./core/trace.ts";
-import { readBytesAsync, readData, readElement } from "./transform/evaluate.ts";
-import { asElements, asNested, type DataOf, type Nested, type Scalar } from "./base/elements.ts";
+import { readBytesAsync, readData, readElement, readNested } from "./transform/evaluate.ts";
+import { asElements, type DataOf, type Nested, type Scalar } from "./base/elements.ts";
 
 export type { Complex, DataOf, Nested, Scalar } from "./base/elements.ts";
 
@@ -447,7 +447,7 @@ export class NDArray<D extends DType = DType> {
   /** The elements as nested JavaScript arrays; one value for a 0-d array. 64-bit integers are bigints only beyond 2^53. */
   toArray(): Nested {
     const node = readable(this, "toArray");
-    return asNested(readData(node), node.dtype, node.shape);
+    return readNested(node);
   }
 
   /**

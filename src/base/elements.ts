@@ -70,9 +70,9 @@ export function elementAt(data: TypedArray, dtype: DType, i: number): Scalar {
   }
 }
 
-/** Elements in C order as nested lists; one value for a 0-d array. */
-export function asNested(data: TypedArray, dtype: DType, shape: readonly number[]): Nested {
-  let next = 0;
+/** Elements in C order, from `first` on, as nested lists; one value for a 0-d array. */
+export function asNested(data: TypedArray, dtype: DType, shape: readonly number[], first: number): Nested {
+  let next = first;
   const level = (axis: number): Nested => {
     if (axis === shape.length) return elementAt(data, dtype, next++);
     const out = new Array<Nested>(shape[axis]!);

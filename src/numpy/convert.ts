@@ -5,6 +5,7 @@
 import {
   type DType,
   dtypeInfo,
+  dtypeNames,
   dtypes,
   isComplex,
   isDType,
@@ -45,8 +46,15 @@ export interface Literal {
 /** What a function was given as an array. */
 export type Operand = Node | Literal;
 
+/** Whose elements the typed arrays hold as numbers. */
+const plain = dtypeNames.filter((d) => dtypes[d].components === 1 && d !== "bool" && d !== "bfloat16");
+const byConstructor = new Map<unknown, DType>(plain.map((dtype) => [typedArrays[dtype], dtype]));
+
 /** The dtype of a typed array's elements. */
 export function typeOfTypedArray(name: string, view: ArrayBufferView): DType {
+  const known = byConstructor.get(view.constructor);
+  if (known !== undefined) return known;
+  // Subclasses, and arrays of another realm.
   switch (view.constructor.name) {
     case "BigInt64Array":
       return "int64";
@@ -365,11 +373,16 @@ function hasArrays(list: readonly unknown[]): boolean {
   return typeof x === "object" && x !== null && weakKindOf(x) === null;
 }
 
-/** Values in a dtype's memory. */
+/** Bytes of memory that few values pass through on their way to a device: an allocation takes longer than they do. */
+const FEW = 1024;
+const passage = new ArrayBuffer(FEW);
+
+/** Values in a dtype's memory, to be copied before others come. */
 function fill(name: string, values: readonly Scalar[], dtype: DType): TypedArray {
   const { components, kind, itemsize } = dtypeInfo(dtype);
   const type = typedArrays[dtype];
-  const out = new type(new ArrayBuffer(values.length * itemsize), 0, values.length * components);
+  const byteLength = values.length * itemsize;
+  const out = new type(byteLength <= FEW ? passage : new ArrayBuffer(byteLength), 0, values.length * components);
   if (kind === "f" && dtype !== "bfloat16") {
     for (let i = 0; i < values.length; i++) {
       const x = values[i]!;

@@ -4,7 +4,7 @@
  */
 import { debug, debugging } from "../base/debug.ts";
 import { type DType, dtypeInfo, type TypedArray } from "../base/dtype.ts";
-import { asElements, elementAt, type Scalar as Element } from "../base/elements.ts";
+import { asElements, asNested, elementAt, type Nested, type Scalar as Element } from "../base/elements.ts";
 import { DeviceError, DisposedError, TracerError } from "../base/errors.ts";
 import { contiguousStrides, isContiguous, sizeOf } from "../base/shape.ts";
 import type { Lowering } from "../core/primitive.ts";
@@ -191,20 +191,32 @@ export function readBytes(node: Node): Uint8Array<ArrayBuffer> {
   }
 }
 
+/** Gives a function the elements of a value in C order, where they lie if the host can look there, and the position of the first. */
+function look<T>(node: Node, use: (data: TypedArray, first: number) => T): T {
+  const { device, dtype } = node;
+  if (device.elements === undefined) return use(asElements(readBytes(node), dtype), 0);
+  const x = contiguous(node);
+  try {
+    const { data, first } = device.elements(x.storage!.buffer, dtype);
+    return use(data, first + x.offset);
+  } finally {
+    if (x !== node) x.hold().drop();
+  }
+}
+
 /** Up to so many bytes elements are copied by a typed array's own method; memory for more is worth asking the device for. */
 const FEW = 1024;
 
 /** The elements of a value in C order, as `readBytes` reads them, in a typed array of its own. */
 export function readData(node: Node): TypedArray {
-  const { device, dtype } = node, { components, itemsize } = dtypeInfo(dtype);
-  if (device.elements === undefined || node.size * itemsize > FEW) return asElements(readBytes(node), dtype);
-  const x = contiguous(node);
-  try {
-    const { data, first } = device.elements(x.storage!.buffer, dtype), start = (first + x.offset) * components;
-    return data.slice(start, start + x.size * components);
-  } finally {
-    if (x !== node) x.hold().drop();
-  }
+  const { size, dtype } = node, { components, itemsize } = dtypeInfo(dtype);
+  if (size * itemsize > FEW) return asElements(readBytes(node), dtype);
+  return look(node, (data, first) => data.slice(first * components, (first + size) * components));
+}
+
+/** The elements of a value as nested lists. */
+export function readNested(node: Node): Nested {
+  return look(node, (data, first) => asNested(data, node.dtype, node.shape, first));
 }
 
 /** The element of a value that has but one, as `readBytes` reads it. */
