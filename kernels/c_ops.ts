@@ -92,9 +92,9 @@ const compare = (op: string): OpText => {
   const text: OpText = (_, a, b) => `(${a} ${op} ${b})`;
   return by({ float: text, int: text, bool: text });
 };
-const extreme = (name: string, wins: string, bool: string): OpText =>
+const extreme = (name: string, wins: string, bool: string, running = name): OpText =>
   by({
-    float: (e, a, b) => `${name}_${cType(e.dtype)}(${a}, ${b})`,
+    float: (e, a, b) => `${e.src[1]!.op === "val" ? running : name}_${cType(e.dtype)}(${a}, ${b})`,
     int: (_, a, b) => `(${a} ${wins} ${b} ? ${a} : ${b})`,
     bool: (_, a, b) => `(${a} ${bool} ${b})`,
   });
@@ -191,8 +191,8 @@ export const cOps = {
       return `${t}_value(nextafter_bits(${t}_bits(${a}), ${t}_bits(${b}), ${inf}))`;
     },
   }),
-  max: extreme("max", ">", "|"),
-  min: extreme("min", "<", "&"),
+  max: extreme("max", ">", "|", "run_max"),
+  min: extreme("min", "<", "&", "run_min"),
   fmax: extreme("fmax", ">", "|"),
   fmin: extreme("fmin", "<", "&"),
   and: bitwise("&"),

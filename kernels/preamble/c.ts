@@ -166,6 +166,9 @@ function extremes(t: "f32" | "f64"): Record<string, string> {
   return {
     [`max_${t}`]: text("max", "b >= a ? b : a", "b"),
     [`min_${t}`]: text("min", "b <= a ? b : a", "b"),
+    // With a running value, where it does not matter which of two zeros stays: one instruction and one selection.
+    [`run_max_${t}`]: text("run_max", "b > a ? b : a", "b"),
+    [`run_min_${t}`]: text("run_min", "b < a ? b : a", "b"),
     [`fmax_${t}`]: text("fmax", "a > b ? a : b", "a"),
     [`fmin_${t}`]: text("fmin", "a < b ? a : b", "a"),
   };
