@@ -50,7 +50,7 @@ export class CMap extends CText {
     const { k, out } = this, plain = () => this.#inner(this.point(k.rank - 1, "i"));
     if (!this.#streams()) return this.#nest(plain);
     // Loops of their own: what pieces need would cost each short row of the others some twenty instructions.
-    out.open(`if (is_streamed(${this.#outputSize()} * ${this.total()})) {`);
+    out.open(`if (is_streamed(${this.#outputSize()} * ${this.total()}, ${this.#moved()} * ${this.total()})) {`);
     this.#nest(() => this.#pieces());
     out.middle("} else {");
     this.#nest(plain);
@@ -71,6 +71,20 @@ export class CMap extends CText {
 
   #outputSize(): number {
     return dtypes[this.k.outputs[0]!.dtype].itemsize;
+  }
+
+  /** Bytes of a point that come from memory or go there: not those of operands that are read again and again. */
+  #moved(): string {
+    const { k } = this;
+    const operands = this.operands.filter((a, j) => a.access !== "single" && !k.operands[j]!.virtual);
+    return `(${
+      [
+        this.#outputSize(),
+        ...operands.map((a) =>
+          k.rank === 1 ? this.#itemsize(a) : `(${strideText(a, 0, this.inner)} != 0) * ${this.#itemsize(a)}`
+        ),
+      ].join(" + ")
+    })`;
   }
 
   /** Whether a large result may go past the cache: it is one array without gaps, and memory is what a point takes. */
