@@ -1,5 +1,4 @@
 // Runs tests/*_test.ts in Deno, Bun and Node, each file in a process of its own, and ends with `N passed, N failed`.
-//   node scripts/test.mjs [--runtimes=deno,bun,node] [--embedded[=node]] [--clang=node] [--checks] [--jobs=2] [file or word…]
 // --embedded hides the compiler and the native libraries in all runs; --embedded=node adds such a run in one runtime.
 // --clang=node adds a run of the tests of compiled C with clang, where it is installed.
 import { spawnSync } from "node:child_process";
@@ -14,6 +13,15 @@ import { childEnv, embeddedEnv, endingFlags, findRuntime, mapLimit, root, run, r
 const timed = ["async_test.ts"];
 /** Files that take long: they begin first, so that none is left alone at the end. */
 const long = ["cuda_nvrtc_test.ts", "cuda_golden_test.ts", "cuda_faults_test.ts", "sort_native_test.ts"];
+const usage =
+  "node scripts/test.mjs [--runtimes=deno,bun,node] [--embedded[=node]] [--clang=node] [--checks] [--jobs=2] [file or word…]";
+const stray = process.argv.slice(2).find((arg) =>
+  /^-/.test(arg) && !/^--(runtimes|embedded|clang|checks|jobs)(=|$)/.test(arg)
+);
+if (stray !== undefined) {
+  console.log(stray === "--help" ? usage : `test: ${stray} is no option; ${usage}`);
+  process.exit(stray === "--help" ? 0 : 1);
+}
 const words = process.argv.slice(2).filter((arg) => !arg.startsWith("--"));
 const option = (/** @type {string} */ name) => {
   const found = process.argv.find((arg) => arg === `--${name}` || arg.startsWith(`--${name}=`));
