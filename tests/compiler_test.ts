@@ -7,7 +7,7 @@ import { join } from "node:path";
 import process from "node:process";
 import { describe, test } from "node:test";
 import { available } from "../ffi/open.ts";
-import { architecture, permission, platform } from "../ffi/runtime.ts";
+import { architecture, permission, platform, runtime } from "../ffi/runtime.ts";
 import { findCompiler, observable } from "../src/device/compiler.ts";
 import { runChild } from "./support/child.ts";
 
@@ -87,15 +87,18 @@ describe("a compiler", () => {
     });
   });
 
-  test("that hangs does not keep build_info", { skip: !observable }, async () => {
-    await withCompiler("sleep 60", async (variables) => {
-      const start = performance.now(), { code, out } = await runChild("build_info_child.ts", variables);
-      const { available, hint } = JSON.parse(out) as { available: boolean; hint: string };
-      assert.deepEqual([code, available], [0, false]);
-      assert.match(hint, /^the C compiler does not answer within 10 s; /);
-      assert.ok(performance.now() - start < 50_000);
+  // Ten seconds, which pass alike in all runtimes.
+  if (runtime.name === "bun") {
+    test("that hangs does not keep build_info", { skip: !observable }, async () => {
+      await withCompiler("sleep 60", async (variables) => {
+        const start = performance.now(), { code, out } = await runChild("build_info_child.ts", variables);
+        const { available, hint } = JSON.parse(out) as { available: boolean; hint: string };
+        assert.deepEqual([code, available], [0, false]);
+        assert.match(hint, /^the C compiler does not answer within 10 s; /);
+        assert.ok(performance.now() - start < 50_000);
+      });
     });
-  });
+  }
 
   test("that has no room to write is replaced by JavaScript with its message", async () => {
     await withCompiler(`echo "cannot write: No space left on device" >&2; exit 1`, async (variables) => {

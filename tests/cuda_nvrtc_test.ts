@@ -1,6 +1,6 @@
 /**
  * CUDA kernels through the real NVRTC, which needs no GPU: the texts of all kinds of kernels, and in Node what the tables of tests launch.
- * Of those the long ones, and those with loops or operations that none before had, are compiled as on a GPU, and every fourth of the
+ * Of those the long ones, and those with loops or operations that none before had, are compiled as on a GPU, and every eighth of the
  * others without most optimisations, for sm_80 and sm_90 in turn; with TNP_TEST_FULL=1 every kernel for both as on a GPU.
  */
 import assert from "node:assert/strict";
@@ -205,7 +205,7 @@ if (!(nvrtc instanceof Nvrtc)) {
           if (full) jobs.push(...architectures.map((architecture) => ({ ...source, architecture })));
           else {
             const fast = !isTelling(source);
-            if (fast && others++ % 4 > 0) continue;
+            if (fast && others++ % 8 > 0) continue;
             jobs.push({ ...source, architecture: architectures[jobs.length % 2]!, fast });
           }
         }
@@ -216,7 +216,7 @@ if (!(nvrtc instanceof Nvrtc)) {
         const all = sources.length;
         const what = full
           ? `${all} of ${all} kernels as on a GPU, for ${architectures.join(" and ")}`
-          : `${whole} of ${all} kernels as on a GPU; every fourth of the others, short ones of loops and operations that these ` +
+          : `${whole} of ${all} kernels as on a GPU; every eighth of the others, short ones of loops and operations that these ` +
             `have, hardly optimised; for ${architectures.join(" or ")} in turn`;
         console.log(
           `NVRTC ${nvrtc.version}: ${what}; ${fresh} of ${jobs.length} compiled now, in ${seconds} s`,
