@@ -71,9 +71,10 @@ export function latestRuns(): Run[] {
   return [...latest.values()].sort((a, b) => rank(a) - rank(b));
 }
 
-/** Goals are for Deno and Bun; a native call of Node costs more. */
-export function goalOf({ goal }: Measured, { runtime }: Run): number | undefined {
-  return goal === undefined ? undefined : goal + (runtime === "node" && goal < 10_000 ? 1000 : 0);
+/** Goals are for all engines in Deno and Bun; a native call of Node costs more. */
+export function goalOf({ goal }: Measured, { runtime, engines }: Run): number | undefined {
+  if (goal === undefined || engines !== "native") return undefined;
+  return goal + (runtime === "node" && goal < 10_000 ? 1000 : 0);
 }
 
 /** A duration with three digits: `1.25 ms`. */
