@@ -18,8 +18,8 @@ interface BunFFI {
 /** The C library's memory: Bun's own allocator gives large blocks back to the system soon, so that their next use faults again. */
 interface Heap {
   malloc(byteLength: number): number | null;
-  /** The address of `free`. */
-  readonly free: number;
+  /** With its own address, for the collector. */
+  readonly free: { (address: number): void; readonly ptr: number };
 }
 
 /** From this size on memory is the C library's. */
@@ -59,11 +59,17 @@ class BunAdapter implements Adapter {
   }
 
   allocate(byteLength: number): ArrayBuffer {
-    const heap = byteLength < LARGE ? null : this.#heap ??= this.#openHeap();
+    if (byteLength >= LARGE && this.#heap === undefined) this.#heap = this.#openHeap();
+    const heap = byteLength < LARGE ? null : this.#heap!;
     if (heap === null) return system.buffer.Buffer.allocUnsafeSlow(byteLength).buffer;
     const address = heap.malloc(byteLength);
     if (address === null) throw new RangeError(`allocate: there are no ${byteLength} bytes`);
-    return this.#open().toArrayBuffer(address, 0, byteLength, heap.free);
+    try {
+      return this.#open().toArrayBuffer(address, 0, byteLength, heap.free.ptr);
+    } catch (error) {
+      heap.free(address);
+      throw error;
+    }
   }
 
   available(): Availability {
@@ -133,11 +139,10 @@ class BunAdapter implements Adapter {
   #openHeap(): Heap | null {
     if (this.platform !== "linux") return null;
     try {
-      const { malloc, free } = this.#open().dlopen("libc.so.6", {
+      return this.#open().dlopen("libc.so.6", {
         malloc: { args: ["u64"], returns: "ptr" },
         free: { args: ["ptr"], returns: "void" },
-      }).symbols;
-      return { malloc: malloc as unknown as Heap["malloc"], free: (free as unknown as { readonly ptr: number }).ptr };
+      }).symbols as unknown as Heap;
     } catch {
       // Another C library, or no native calls.
       return null;

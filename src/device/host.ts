@@ -2,6 +2,7 @@
  * Strided arrays in host memory as the CPU's routines see them.
  * @module
  */
+import { addressOf } from "../../ffi/mem.ts";
 import { type DType, dtypeInfo, type TypedArray } from "../base/dtype.ts";
 import { DeviceError } from "../base/errors.ts";
 import { sizeOf } from "../base/shape.ts";
@@ -39,6 +40,12 @@ export interface HostArray {
 export function hostOf(buffer: Buffer): HostBuffer {
   if (buffer instanceof HostBuffer) return buffer;
   throw new DeviceError(`buffer: got memory of ${buffer.device.name}, expected host memory`);
+}
+
+/** The native address of an argument's first element; its memory must stay referenced while native code uses it. */
+export function addressIn({ buffer, offset }: ArrayArg, itemsize: number): number {
+  const host = hostOf(buffer);
+  return host.memory.address(addressOf) + host.byteOffset + offset * itemsize;
 }
 
 /** An argument of a routine with its memory. */

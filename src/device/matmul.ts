@@ -2,13 +2,13 @@
  * The routine `matmul` on the CPU: oneDNN or OpenBLAS where they are and do the dtype, generated kernels WebAssembly or JavaScript elsewhere.
  * @module
  */
-import { addressOf, native } from "../../ffi/mem.ts";
+import { native } from "../../ffi/mem.ts";
 import type { Routine } from "../../kernels/kernel.ts";
 import { type DType, dtypeInfo } from "../base/dtype.ts";
 import { cpuConfig } from "./config.ts";
 import type { ArrayArg, Buffer, Call, Callable } from "./device.ts";
 import { convert, densify, EpilogueRunner, temporary } from "./epilogue.ts";
-import { copyArray, type Host, hostArray, hostOf, type RoutineRunner } from "./host.ts";
+import { addressIn, copyArray, type Host, hostArray, type RoutineRunner } from "./host.ts";
 import { callsAlone, onednn, openblas } from "./libraries.ts";
 import { matmulDnnl, postOps, type Step } from "./matmul_dnnl.ts";
 import { matmulJs } from "./matmul_js.ts";
@@ -52,10 +52,7 @@ function prepareBlas(dtype: keyof typeof BLAS, problem: Problem): Product | null
   const a = layoutOf(problem.a, m, k), b = layoutOf(problem.b, k, n), out = layoutOf(problem.out, m, n);
   if (a === null || b === null || out === null) return null;
   const { itemsize } = dtypeInfo(dtype), type = BLAS[dtype];
-  const at = ({ arg }: Matrix, offset: number) => {
-    const host = hostOf(arg.buffer);
-    return native(host.memory.address(addressOf) + host.byteOffset + (arg.offset + offset) * itemsize);
-  };
+  const at = ({ arg }: Matrix, offset: number) => native(addressIn(arg, itemsize) + offset * itemsize);
   const ta = a.transposed, tb = b.transposed;
   const multiply = (offsets: readonly number[]): void => {
     const x = at(problem.a, offsets[0]!), y = at(problem.b, offsets[1]!), z = at(problem.out, offsets[2]!);

@@ -3,14 +3,14 @@
  * @module
  */
 import { NativeError } from "../../ffi/errors.ts";
-import { addressOf, native } from "../../ffi/mem.ts";
+import { native } from "../../ffi/mem.ts";
 import type { Desc, DnnlType, OneDNN, PostOp, Primitive } from "../../ffi/onednn.ts";
 import type { Address } from "../../ffi/types.ts";
 import type { Expr } from "../../kernels/expr.ts";
 import type { Epilogue } from "../../kernels/kernel.ts";
 import { debug } from "../base/debug.ts";
 import type { ArrayArg, VirtualArg } from "./device.ts";
-import { hostOf } from "./host.ts";
+import { addressIn } from "./host.ts";
 import { onednn } from "./libraries.ts";
 import { forEachBatch, layoutOf, type Matrix, type Problem, type Product } from "./matmul_problem.ts";
 import { recordDnnl } from "./matmul_record.ts";
@@ -91,11 +91,6 @@ onThreadCount(disposePrimitives);
 
 /** Up to this many multiplications one thread is faster: starting others takes microseconds, and milliseconds where cores are busy. */
 const ALONE = 1 << 20;
-
-function addressIn(arg: ArrayArg, itemsize: number): number {
-  const host = hostOf(arg.buffer);
-  return host.memory.address(addressOf) + host.byteOffset + arg.offset * itemsize;
-}
 
 /** A matrix, or a stack of them, as oneDNN describes it; a step of 0 repeats one. */
 function describe(

@@ -2,10 +2,9 @@
  * Stacks of small matrices, multiplied by one call of compiled code.
  * @module
  */
-import { addressOf } from "../../ffi/mem.ts";
 import { cStack, stackRows } from "../../kernels/preamble/stack.ts";
-import { hostOf } from "./host.ts";
-import type { Matrix, Problem } from "./matmul_problem.ts";
+import { addressIn } from "./host.ts";
+import type { Problem } from "./matmul_problem.ts";
 import { callNative } from "./native_call.ts";
 import { NativeCode } from "./native_code.ts";
 import { threadCount } from "./threads.ts";
@@ -34,11 +33,6 @@ function codeOf(dtype: StackType): NativeCode {
   return code;
 }
 
-function addressIn({ arg: { buffer, offset } }: Matrix, itemsize: number): number {
-  const host = hostOf(buffer);
-  return host.memory.address(addressOf) + host.byteOffset + offset * itemsize;
-}
-
 /** Multiplies a stack of small matrices; returns false where that is left to others. */
 export function matmulStack(dtype: StackType, problem: Problem): boolean {
   const { m, n, k, a, b, out, batch, steps, work } = problem;
@@ -48,7 +42,7 @@ export function matmulStack(dtype: StackType, problem: Problem): boolean {
   if (run === null) return false;
   const itemsize = dtype === "float32" ? 4 : 8;
   callNative(run, [
-    ...[a, b, out].map((x) => addressIn(x, itemsize)),
+    ...[a, b, out].map((x) => addressIn(x.arg, itemsize)),
     ...[m, n, k, a.row, a.column, b.row, b.column, out.row, count],
     ...[Math.max(1, Math.min(threadCount(), count, Math.floor(work / SHARE))), batch.length],
     ...[...batch, ...steps[0]!, ...steps[1]!, ...steps[2]!],
