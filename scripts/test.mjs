@@ -62,56 +62,75 @@ if (option("checks") !== undefined) {
     else fail(`check ${check.name}`);
   }
 }
-for (const pass of passes) await runPass(pass);
+await runAll(passes.map(prepare).filter((pass) => pass !== undefined));
 
 if (broken.length > 0) console.log(`\nfailed:\n${broken.map((name) => `  ${name}`).join("\n")}`);
 console.log(`\n${total.passed} passed, ${total.failed} failed${total.skipped > 0 ? `, ${total.skipped} skipped` : ""}`);
 process.exitCode = total.failed > 0 || total.passed === 0 ? 1 : 0;
 
-/** Runs the files in one runtime. @param {typeof passes[number]} pass */
-async function runPass({ runtime, kind }) {
+/**
+ * A pass: its files, what runs them, and what passed of them so far.
+ * @typedef {object} Pass
+ * @property {import("./lib.mjs").RuntimeName} runtime
+ * @property {string} label
+ * @property {string} command
+ * @property {readonly string[]} files
+ * @property {NodeJS.ProcessEnv} env
+ * @property {string} out a folder for reports
+ * @property {{ passed: number, failed: number }} sum
+ */
+
+/** @param {typeof passes[number]} pass @returns {Pass | undefined} */
+function prepare({ runtime, kind }) {
   const label = `${runtime} ${kind}`.trim();
   const chosen = kind === "clang" ? files.filter((file) => compiled.some((name) => file.includes(`/${name}`))) : files;
   const found = findRuntime(runtime);
   if (found === undefined) {
     console.error(`test: ${runtime} is not installed; run: make setup`);
-    return fail(label);
+    fail(label);
+    return undefined;
   }
-  console.log(`\n${label} (${found.version}), ${chosen.length} files`);
+  console.log(`${label} (${found.version}), ${chosen.length} files`);
   const out = mkdtempSync(join(tmpdir(), "tnp-test-")), temporary = join(out, "tmp");
   mkdirSync(temporary);
-  const remove = () => rmSync(out, { recursive: true, force: true });
-  process.on("exit", remove);
+  process.on("exit", () => rmSync(out, { recursive: true, force: true }));
   // Two processes share the cores, so waiting threads must not spin.
   // What a test that was ended leaves behind goes with the folder.
   const env = childEnv({ OMP_WAIT_POLICY: "passive", TMPDIR: temporary, ...environments[kind] });
-  const sum = { passed: 0, failed: 0 };
-  const others = chosen.filter((file) => !isTimed(file));
-  await mapLimit(others.sort((a, b) => Number(isLong(b)) - Number(isLong(a))), jobs, runFile);
-  await mapLimit(chosen.filter(isTimed), 1, runFile);
-  remove();
-  process.off("exit", remove);
-  console.log(`${label}: ${sum.passed} of ${sum.passed + sum.failed} passed`);
+  return { runtime, label, command: found.command, files: chosen, env, out, sum: { passed: 0, failed: 0 } };
+}
 
-  /** @param {string} file */
-  async function runFile(file) {
-    const report = join(out, `${basename(file)}.xml`);
-    const ended = await run(found.command, testArgs(runtime, file, report), { env, timeout: seconds });
-    const counts = readJUnit(existsSync(report) ? readFileSync(report, "utf8") : "", basename(file));
-    const trouble = troubleOf(ended, counts);
-    const names = trouble === undefined ? counts.failures : [...counts.failures, trouble];
-    console.log(
-      `  ${names.length > 0 ? "FAIL" : "ok  "} ${file} ${counts.passed} passed, ${names.length} failed (${
-        ended.seconds.toFixed(1)
-      } s)`,
-    );
-    if (names.length > 0) console.log(`${indent(ended.output)}\n  ${names.map((n) => `FAIL ${n}`).join("\n  ")}`);
-    sum.passed += counts.passed;
-    sum.failed += names.length;
-    total.passed += counts.passed;
-    total.skipped += counts.skipped;
-    for (const name of names) fail(`${label}: ${file}: ${name}`);
-  }
+/** Runs the files of all passes in one queue, so that no core waits at the end of a pass. @param {readonly Pass[]} prepared */
+async function runAll(prepared) {
+  const queue = prepared.flatMap((pass) => {
+    const others = pass.files.filter((file) => !isTimed(file));
+    return others.sort((a, b) => Number(isLong(b)) - Number(isLong(a))).map((file) => ({ pass, file }));
+  });
+  await mapLimit(queue, jobs, runFile);
+  await mapLimit(
+    prepared.flatMap((pass) => pass.files.filter(isTimed).map((file) => ({ pass, file }))),
+    1,
+    runFile,
+  );
+  for (const { label, sum } of prepared) console.log(`${label}: ${sum.passed} of ${sum.passed + sum.failed} passed`);
+}
+
+/** @param {{ pass: Pass, file: string }} job */
+async function runFile({ pass, file }) {
+  const { runtime, label, sum } = pass;
+  const report = join(pass.out, `${basename(file)}.xml`);
+  const ended = await run(pass.command, testArgs(runtime, file, report), { env: pass.env, timeout: seconds });
+  const counts = readJUnit(existsSync(report) ? readFileSync(report, "utf8") : "", basename(file));
+  const trouble = troubleOf(ended, counts);
+  const names = trouble === undefined ? counts.failures : [...counts.failures, trouble];
+  const count = `${counts.passed} passed, ${names.length} failed (${ended.seconds.toFixed(1)} s)`;
+  console.log(`  ${names.length > 0 ? "FAIL" : "ok  "} ${label}: ${file} ${count}`);
+  if (names.length > 0) console.log(`${indent(ended.output)}\n  ${names.map((n) => `FAIL ${n}`).join("\n  ")}`);
+  sum.passed += counts.passed;
+  sum.failed += names.length;
+  total.passed += counts.passed;
+  total.skipped += counts.skipped;
+  for (const name of names) fail(`${label}: ${file}: ${name}`);
 }
 
 /** What went wrong beyond the failures that the runner itself counted. */

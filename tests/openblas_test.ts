@@ -40,8 +40,13 @@ describe("OpenBLAS", () => {
       writeFileSync(source, SOURCE);
       const { status, stderr } = spawnSync(cc, ["-shared", "-fPIC", "-o", library, source], { encoding: "utf8" });
       assert.equal(status, 0, stderr);
+      const unset = { OPENBLAS_CORETYPE: undefined, OPENBLAS_THREAD_TIMEOUT: undefined };
       const config = async (variables: Readonly<Record<string, string>>) => {
-        const { code, out, err } = await runChild("openblas_child.ts", { TNP_OPENBLAS: library, ...variables });
+        const { code, out, err } = await runChild("openblas_child.ts", {
+          TNP_OPENBLAS: library,
+          ...unset,
+          ...variables,
+        });
         assert.equal(code, 0, err);
         return out;
       };

@@ -19,22 +19,21 @@ const lib = new URL("../../scripts/lib.mjs", import.meta.url).href;
 const { endingFlags } = await import(lib) as { readonly endingFlags: readonly string[] };
 
 /**
- * Runs a script of this folder in the same runtime, with more environment variables.
+ * Runs a script of this folder in the same runtime, with more environment variables, or without those that are undefined.
  * @param limit seconds after which a child that has not ended is ended, and told of
  */
 export function runChild(
   name: string,
-  variables: Readonly<Record<string, string>> = {},
+  variables: Readonly<Record<string, string | undefined>> = {},
   limit: number = MOST / 2,
 ): Promise<Ended> {
   const script = fileURLToPath(new URL(`./${name}`, import.meta.url));
   const before = { deno: ["run", "--no-check", "-A"], bun: [], node: endingFlags };
   const args = [...before[runtime.name], script];
   const { promise, resolve, reject } = Promise.withResolvers<Ended>();
-  const child = spawn(process.execPath, args, {
-    env: { ...process.env, ...variables },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+  const env: Record<string, string | undefined> = { ...process.env, ...variables };
+  for (const [variable, value] of Object.entries(variables)) if (value === undefined) delete env[variable];
+  const child = spawn(process.execPath, args, { env, stdio: ["ignore", "pipe", "pipe"] });
   let out = "", err = "";
   child.stdout!.on("data", (data) => out += data);
   child.stderr!.on("data", (data) => err += data);
