@@ -72,11 +72,12 @@ class Block extends Slots {
   }
 }
 
-/** An array of a kernel: its address's slot, its dtype's code and the bytes of an element. */
+/** An array of a kernel: its address's slot, its dtype's code, the bytes of an element and their logarithm. */
 interface ArraySlot {
   readonly address: number;
   readonly code: number;
   readonly itemsize: number;
+  readonly shift: number;
 }
 
 /** The native address of a block's first byte. */
@@ -115,7 +116,8 @@ export class KernelRunner {
     const layout = this.#layout = blockLayout(kernel);
     const slot = ({ dtype, components }: Operand | Output, { address }: { readonly address: number }): ArraySlot => {
       const { code, itemsize } = dtypes[dtype];
-      return { address, code, itemsize: itemsize * components };
+      const bytes = itemsize * components;
+      return { address, code, itemsize: bytes, shift: Math.log2(bytes) };
     };
     this.#operands = kernel.operands.map((o, i) => slot(o, layout.operands[i]!));
     this.#outputs = kernel.outputs.map((o, i) => slot(o, layout.outputs[i]!));
@@ -128,14 +130,10 @@ export class KernelRunner {
 
   /** Runs the kernel. */
   run(launch: Launch): void {
-    const { sizes } = launch;
-    if (sizes !== this.#sizes) {
-      let points = 1;
-      for (let i = 0; i < sizes.length; i++) points *= sizes[i]!;
-      this.#sizes = sizes;
-      this.#ns = points * (points >= MANY && this.#code.onDisk() ? 1 : this.#costOf());
-    }
-    const ns = this.#ns * this.#share;
+    if (launch.sizes !== this.#sizes) this.#estimate(launch.sizes);
+    // What is small is JavaScript's, whatever else there is.
+    if (this.#ns < SMALL && cpuConfig().engine === "auto" && recording() === null) return this.#runJs(launch);
+    const ns = this.#ns * this.#share();
     if (this.tryNative(launch, ns * this.#pace)) return;
     if (recording() !== null) settle();
     if (ns < TIMED) return this.#runEmbedded(launch);
@@ -144,23 +142,32 @@ export class KernelRunner {
     this.#pace += ((performance.now() - start) * 1e6 / ns - this.#pace) / 4;
   }
 
+  #estimate(sizes: readonly number[]): void {
+    let points = 1;
+    for (let i = 0; i < sizes.length; i++) points *= sizes[i]!;
+    this.#sizes = sizes;
+    this.#ns = points * (points >= MANY && this.#code.onDisk() ? 1 : this.#costOf());
+  }
+
   #runEmbedded(launch: Launch): void {
     this.#wasm ??= new WasmChoice(this.#kernel, this.#costOf());
-    if (!this.#wasm.run(launch, this.#ns, this.#runJs)) this.#runJs(launch);
+    if (!this.#wasm.run(launch, this.#ns, this.#inJs)) this.#runJs(launch);
   }
+
+  readonly #inJs = (launch: Launch): void => this.#runJs(launch);
 
   #costOf(): number {
     return this.#cost ??= cost(this.#kernel);
   }
 
   /** The part of JavaScript's estimated time that launches take. */
-  get #share(): number {
+  #share(): number {
     return this.#wasm === null ? 1 : this.#wasm.share;
   }
 
   /** Whether compiled code would run a launch that a reader awaits: undefined while that is being made beside the program. */
   native({ sizes }: Launch, urgent = false): boolean | undefined {
-    const { engine } = cpuConfig(), ns = sizes.reduce((a, b) => a * b, this.#costOf() * this.#share * this.#pace);
+    const { engine } = cpuConfig(), ns = sizes.reduce((a, b) => a * b, this.#costOf() * this.#share() * this.#pace);
     if (engine === "js" || engine === "wasm" || (engine !== "c" && ns < SMALL)) return false;
     const run = this.#code.getSoon(ns, urgent);
     return run === undefined ? undefined : run !== null;
@@ -176,31 +183,32 @@ export class KernelRunner {
     return true;
   }
 
-  readonly #runJs = (launch: Launch): void => {
+  #runJs(launch: Launch): void {
     const run = this.#js ??= compileJs(this.#kernel);
     const { operands, outputs } = launch;
     const memory = this.#memory, n = this.#n;
     if (!this.#shapes.same(launch)) this.#shapes.fill(launch, this.#layout, (slot, value) => n[slot] = value);
     let m = 0;
     for (let i = 0; i < operands.length; i++) {
-      const { buffer, offset } = operands[i]!, { address, code, itemsize } = this.#operands[i]!;
+      const { buffer, offset } = operands[i]!, { address, code, shift } = this.#operands[i]!;
       if (buffer === null) {
         n[address] = offset;
       } else {
         const host = hostOf(buffer);
         memory[m++] = host.memory.viewOf(code);
-        n[address] = offset + host.byteOffset / itemsize;
+        // Blocks begin within a slab, or where their memory does.
+        n[address] = offset + (host.byteOffset >> shift);
       }
     }
     for (let i = 0; i < outputs.length; i++) {
-      const { buffer, offset } = outputs[i]!, { address, code, itemsize } = this.#outputs[i]!;
+      const { buffer, offset } = outputs[i]!, { address, code, shift } = this.#outputs[i]!;
       const host = hostOf(buffer);
       memory[m++] = host.memory.viewOf(code);
-      n[address] = offset + host.byteOffset / itemsize;
+      n[address] = offset + (host.byteOffset >> shift);
     }
     run(memory, n, launch.scalars);
     for (let i = 0; i < m; i++) memory[i] = nothing;
-  };
+  }
 
   #runNative(run: NativeFunction, launch: Launch): void {
     const { operands, outputs, scalars } = launch;

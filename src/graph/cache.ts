@@ -91,10 +91,14 @@ export class StructureCache<T> {
 }
 
 const caches = new WeakMap<Device, StructureCache<Plan>>();
+/** Those of the device that was asked for last. */
+let recent: { readonly device: Device; readonly cache: StructureCache<Plan> } | null = null;
 
 /** The plans of a device. */
 export function planCache(device: Device): StructureCache<Plan> {
+  if (recent !== null && recent.device === device) return recent.cache;
   let cache = caches.get(device);
   if (cache === undefined) caches.set(device, cache = new StructureCache());
+  recent = { device, cache };
   return cache;
 }

@@ -58,13 +58,15 @@ export class Key {
   }
 
   push(value: number): void {
-    if (this.length === this.code.length) {
-      const code = new Float64Array(this.length * 2);
-      code.set(this.code);
-      this.code = code;
-    }
+    if (this.length === this.code.length) this.#grow();
     this.code[this.length++] = value;
     this.hash = (Math.imul(this.hash, 0x01000193) ^ (value | 0)) | 0;
+  }
+
+  #grow(): void {
+    const code = new Float64Array(this.length * 2);
+    code.set(this.code);
+    this.code = code;
   }
 
   /** A list of numbers of any length. */

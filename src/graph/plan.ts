@@ -76,9 +76,6 @@ export class Plan {
   readonly sizes: readonly number[];
   /** Bytes of the block of temporaries. */
   readonly temporary: number;
-  /** By slot, while the plan runs. */
-  readonly #memory: (Buffer | null)[];
-  readonly #bases: number[];
   #recorder: Recorder | null = null;
 
   constructor(device: Device, leafCount: number, parts: Parts) {
@@ -90,9 +87,6 @@ export class Plan {
     this.steps = parts.steps;
     this.sizes = parts.sizes;
     this.temporary = parts.temporary;
-    const slots = leafCount + parts.sizes.length + 1;
-    this.#memory = new Array<Buffer | null>(slots).fill(null);
-    this.#bases = new Array<number>(slots).fill(0);
   }
 
   /** Says that the plan comes again and again; a device that can do it all at once does. */
@@ -122,71 +116,76 @@ export class Plan {
   ): (Storage | null)[] {
     const { device, sizes, leafCount } = this;
     const recorder = this.#recorder;
-    const memory = this.#memory, bases = this.#bases;
     const storages = new Array<Storage | null>(leafCount + sizes.length);
     let made = 0, done = false;
     try {
-      for (let i = 0; i < leafCount; i++) {
-        const { storage, offset } = leaves[i]!;
-        storages[i] = storage;
-        memory[i] = storage === null ? null : storage.buffer;
-        bases[i] = offset;
-      }
+      for (let i = 0; i < leafCount; i++) storages[i] = leaves[i]!.storage;
       for (; made < sizes.length; made++) {
-        const at = leafCount + made;
         const target = into === null ? null : into[made]!;
-        const storage = target !== null
+        storages[leafCount + made] = target !== null
           ? target.storage
           : new Storage(recorder === null ? device.allocate(sizes[made]!) : recorder.allocate(made, sizes[made]!));
-        memory[at] = storage.buffer;
-        bases[at] = target === null ? 0 : target.offset;
-        storages[at] = storage;
       }
-      if (recorder === null) this.#steps(values);
-      else recorder.run(() => this.#steps(values));
+      if (recorder === null) this.#steps(leaves, storages, values, into);
+      else recorder.run(() => this.#steps(leaves, storages, values, into));
       done = true;
     } finally {
       if (!done) {
         for (let i = 0; i < made; i++) if (!into?.[i]) storages[leafCount + i]!.buffer.release();
+        for (const { refs } of this.steps) for (const { arg } of refs) arg.buffer = null;
       }
-      for (let i = 0; i < memory.length; i++) memory[i] = null;
     }
     return storages;
   }
 
   /** Launches everything, with memory for temporaries meanwhile. */
-  #steps(values: readonly Scalar[]): void {
+  #steps(
+    leaves: readonly LeafArray[],
+    storages: readonly (Storage | null)[],
+    values: readonly Scalar[],
+    into: readonly (Target | null)[] | null,
+  ): void {
     const { steps } = this;
-    let temporary: Buffer | null = null;
+    if (this.temporary === 0) {
+      for (let i = 0; i < steps.length; i++) this.#launch(steps[i]!, leaves, storages, values, into, null);
+      return;
+    }
+    const temporary = this.device.allocate(this.temporary);
     try {
-      if (this.temporary > 0) this.#memory[this.#memory.length - 1] = temporary = this.device.allocate(this.temporary);
-      for (let i = 0; i < steps.length; i++) this.#launch(steps[i]!, values);
+      for (let i = 0; i < steps.length; i++) this.#launch(steps[i]!, leaves, storages, values, into, temporary);
     } finally {
-      if (temporary !== null) temporary.release();
+      temporary.release();
     }
   }
 
-  #launch(step: Step, values: readonly Scalar[]): void {
-    const memory = this.#memory, bases = this.#bases;
+  #launch(
+    step: Step,
+    leaves: readonly LeafArray[],
+    storages: readonly (Storage | null)[],
+    values: readonly Scalar[],
+    into: readonly (Target | null)[] | null,
+    temporary: Buffer | null,
+  ): void {
     const run = step.run ??= step.kernel !== null
       ? this.device.kernel(step.kernel)
       : this.device.routine(step.routine!);
-    const { refs, sources, scalars } = step;
+    const { leafCount } = this, { refs, sources, scalars } = step;
     for (let i = 0; i < refs.length; i++) {
       const { slot, offset, arg } = refs[i]!;
       if (slot < 0) continue;
-      arg.buffer = memory[slot]!;
-      arg.offset = bases[slot]! + offset;
+      arg.buffer = slot < storages.length ? storages[slot]!.buffer : temporary;
+      arg.offset = slot < leafCount
+        ? leaves[slot]!.offset + offset
+        : into === null
+        ? offset
+        : offset + (into[slot - leafCount]?.offset ?? 0);
     }
     for (let i = 0; i < sources.length; i++) {
       const source = sources[i]!;
       if (source.slot >= 0) scalars[i] = scalarOf(source, values[source.slot]!);
     }
-    try {
-      (run as (launch: unknown) => void)(step.launch);
-    } finally {
-      for (let i = 0; i < refs.length; i++) refs[i]!.arg.buffer = null;
-    }
+    (run as (launch: unknown) => void)(step.launch);
+    for (let i = 0; i < refs.length; i++) refs[i]!.arg.buffer = null;
   }
 }
 

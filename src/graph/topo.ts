@@ -33,12 +33,6 @@ const KEPT = 4096;
 
 const gone = undefined as unknown as Node;
 
-/** Clears the first places of a list, which keeps its memory unless that is much. */
-function empty(list: Node[], count: number): void {
-  if (list.length > KEPT) list.length = 0;
-  else for (let i = 0; i < count; i++) list[i] = gone;
-}
-
 /** The nodes of a graph in an order in which inputs come first, and its key. Lists are longer than what is in them. */
 export class Walk extends Key {
   /** Every node that takes part, inputs first; each node's `mark` is its position. */
@@ -106,9 +100,11 @@ export class Walk extends Key {
 
   /** Lets go of every node. */
   clear(): void {
-    empty(this.nodes, this.count);
-    empty(this.leaves, this.leafCount);
-    empty(this.scalars, this.scalarCount);
+    const { nodes, leaves, scalars, count, leafCount, scalarCount } = this;
+    for (let i = 0; i < count; i++) nodes[i] = gone;
+    for (let i = 0; i < leafCount; i++) leaves[i] = gone;
+    for (let i = 0; i < scalarCount; i++) scalars[i] = gone;
+    if (count > KEPT) nodes.length = leaves.length = scalars.length = 0;
     this.count =
       this.leafCount =
       this.scalarCount =
@@ -118,32 +114,30 @@ export class Walk extends Key {
     this.reset();
   }
 
-  #seen(node: Node): boolean {
-    return this.nodes[node.mark] === node;
-  }
-
   #visit(root: Node): void {
-    if (this.#seen(root)) return;
-    const stack = this.#stack, next = this.#next;
-    let top = 0;
-    stack[0] = root;
-    next[0] = 0;
-    while (top >= 0) {
-      const node = stack[top]!;
-      const at = next[top]!;
+    const { nodes } = this, stack = this.#stack, next = this.#next;
+    if (nodes[root.mark] === root) return;
+    // What is being visited is not on the stack, only what waits for it: most graphs need none.
+    let node = root, at = 0, top = 0;
+    for (;;) {
       if (at < node.inputs.length) {
-        next[top] = at + 1;
-        const input = node.inputs[at]!;
-        if (input.storage === null) resolveView(input);
-        if (this.#seen(input)) continue;
+        const input = node.inputs[at++]!;
+        if (nodes[input.mark] === input) continue;
+        // Most nodes are told apart by their kind, which all records have in the same place.
+        if (input.prim !== null && input.prim.kind === "move") resolveView(input);
         if (input.inputs.length === 0) this.#enter(input);
         else {
-          stack[++top] = input;
-          next[top] = 0;
+          stack[top] = node;
+          next[top++] = at;
+          node = input;
+          at = 0;
         }
       } else {
-        stack[top--] = gone;
         this.#enter(node);
+        if (top === 0) return;
+        node = stack[--top]!;
+        at = next[top]!;
+        stack[top] = gone;
       }
     }
   }
@@ -196,7 +190,6 @@ export class Walk extends Key {
  */
 export function resolveView(node: Node): boolean {
   if (node.storage !== null) return true;
-  // Most nodes are told apart by their kind, which all records have in the same place.
   if (node.prim?.kind !== "move" || node.symbolic || node.prim.lower.as !== "view") return false;
   const moves: Node[] = [node];
   let base = node.inputs[0]!;

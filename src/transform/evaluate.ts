@@ -205,7 +205,7 @@ function look<T>(node: Node, use: (data: TypedArray, first: number) => T): T {
 }
 
 /** Up to so many bytes elements are copied by a typed array's own method; memory for more is worth asking the device for. */
-const FEW = 1024;
+const FEW = 1 << 20;
 
 /** The elements of a value in C order, as `readBytes` reads them, in a typed array of its own. */
 export function readData(node: Node): TypedArray {
