@@ -4,7 +4,7 @@
  * @module
  */
 import { type DType, dtypeInfo, type TypedArray, typedArrays } from "../base/dtype.ts";
-import { broadcastStrides, contiguousStrides } from "../base/shape.ts";
+import { broadcastStrides, contiguousStrides, isContiguous, sizeOf } from "../base/shape.ts";
 import type { View } from "../core/primitive.ts";
 import { type Node, Storage } from "../core/trace.ts";
 import type { Buffer, Device } from "../device/device.ts";
@@ -131,34 +131,44 @@ function fresh(dtype: DType, size: number): TypedArray {
 function places({ shape, strides, offset }: View): number[] {
   let at = [offset];
   for (let d = 0; d < shape.length; d++) {
-    const next: number[] = [], length = shape[d]!, stride = strides[d]!;
-    for (let k = 0; k < at.length; k++) for (let i = 0; i < length; i++) next.push(at[k]! + i * stride);
+    const length = shape[d]!, stride = strides[d]!, next = new Array<number>(at.length * length);
+    for (let k = 0, to = 0; k < at.length; k++) {
+      for (let i = 0, from = at[k]!; i < length; i++, from += stride) next[to++] = from;
+    }
     at = next;
   }
   return at;
 }
 
-/** Where the elements lie that are read for each element of a shape. */
-function spread({ view: { shape, strides, offset } }: Value, to: readonly number[]): number[] {
-  return places({ shape: to, strides: broadcastStrides("interpret", shape, strides, to), offset });
+/** The elements of a view in C order: where they lie if they lie so, else copied. */
+function ordered({ data, view }: Value): TypedArray {
+  const { shape, strides, offset } = view, size = sizeOf(shape);
+  if (isContiguous(shape, strides)) return size === data.length ? data : data.subarray(offset, offset + size);
+  const out = new (data.constructor as typeof Float64Array)(size), from = data as Float64Array;
+  if (strides.every((stride) => stride === 0)) return out.fill(from[offset]!);
+  const at = places(view);
+  for (let i = 0; i < size; i++) out[i] = from[at[i]!]!;
+  return out;
+}
+
+/** The elements that are read for each element of a shape. */
+function spread({ data, view: { shape, strides, offset } }: Value, to: readonly number[]): TypedArray {
+  return ordered({ data, view: { shape: to, strides: broadcastStrides("interpret", shape, strides, to), offset } });
 }
 
 function map(node: Node, ins: readonly Value[]): TypedArray | null {
   const { name } = node.prim!, { shape, dtype, size } = node;
   const out = fresh(dtype, size);
   if (name === "where") {
-    const [c, x, y] = ins as [Value, Value, Value];
-    const at = spread(c, shape), a = spread(x, shape), b = spread(y, shape);
-    for (let i = 0; i < size; i++) out[i] = c.data[at[i]!] ? x.data[a[i]!]! : y.data[b[i]!]!;
+    const [c, x, y] = ins.map((value) => spread(value, shape)) as [TypedArray, TypedArray, TypedArray];
+    for (let i = 0; i < size; i++) out[i] = c[i] ? x[i]! : y[i]!;
     return out;
   }
   const from = node.inputs[0]!.dtype;
   const f = name === "cast" ? castOf(from, dtype) : operationOf(name, from);
   if (f === undefined) return null;
-  const x = ins[0]!, y = ins[1] ?? x;
-  const a = spread(x, shape), b = y === x ? a : spread(y, shape);
-  const { data } = x, other = y.data;
-  for (let i = 0; i < size; i++) out[i] = f(data[a[i]!] as number, other[b[i]!] as number);
+  const x = spread(ins[0]!, shape), y = ins.length < 2 ? x : spread(ins[1]!, shape);
+  for (let i = 0; i < size; i++) out[i] = f(x[i] as number, y[i] as number);
   return out;
 }
 
@@ -166,13 +176,13 @@ function map(node: Node, ins: readonly Value[]): TypedArray | null {
 const BLOCK = 16;
 
 /** The sum of float64, as the JavaScript kernels do it. */
-function sum64(data: TypedArray, at: readonly number[], from: number, to: number): number {
+function sum64(data: TypedArray, from: number, to: number): number {
   const sums: number[] = [];
   let count = 0;
   for (let i = from; i < to;) {
     const end = Math.min(to, i + BLOCK);
     let sum = 0;
-    for (; i < end; i++) sum += data[at[i]!] as number;
+    for (; i < end; i++) sum += data[i] as number;
     for (let c = count++; c & 1; c >>>= 1) sum += sums.pop()!;
     sums.push(sum);
   }
@@ -194,26 +204,36 @@ function reduce(node: Node, { data, view }: Value): TypedArray | null {
   const f = reductions[name]?.(dtype);
   if (lower.as !== "reduce" || f === undefined || node.dtype !== dtype) return null;
   const axes = lower.axes(node.params), order = [...view.shape.keys()].filter((d) => !axes.includes(d)).concat(axes);
-  const at = places({
-    shape: order.map((d) => view.shape[d]!),
-    strides: order.map((d) => view.strides[d]!),
-    offset: view.offset,
+  const x = ordered({
+    data,
+    view: {
+      shape: order.map((d) => view.shape[d]!),
+      strides: order.map((d) => view.strides[d]!),
+      offset: view.offset,
+    },
   });
-  const out = fresh(dtype, node.size), each = at.length / node.size;
-  if (at.length === 0) return null;
+  const out = fresh(dtype, node.size), each = x.length / node.size;
+  if (x.length === 0) return null;
   for (let k = 0; k < node.size; k++) {
     const from = k * each, to = from + each;
     if (name === "sum" && dtype === "float64") {
-      out[k] = sum64(data, at, from, to);
+      out[k] = sum64(x, from, to);
       continue;
     }
     // Sums of float32 are of float64 until they are stored.
-    let acc = data[at[from]!] as number;
-    for (let i = from + 1; i < to; i++) acc = f(acc, data[at[i]!] as number);
+    let acc = x[from] as number;
+    for (let i = from + 1; i < to; i++) acc = f(acc, x[i] as number);
     // A sum begins with 0: that of nothing but -0 is 0.
     out[k] = name === "sum" && acc === 0 ? 0 : acc;
   }
   return out;
+}
+
+/** The scalar product of a row of one matrix and a column of another that lies like a row. */
+function dot(a: TypedArray, i: number, b: TypedArray, j: number, length: number, zero: number): number {
+  let sum = zero;
+  for (const end = i + length; i < end; i++, j++) sum += (a[i] as number) * (b[j] as number);
+  return sum;
 }
 
 /** Products of matrices, added up as the JavaScript routine does it; null for dtypes whose products float64 cannot hold. */
@@ -224,17 +244,11 @@ function matmul({ shape, dtype, size }: Node, x: Value, y: Value): TypedArray | 
   const { shape: from, strides, offset } = y.view, axes = from.length - 2;
   const swap = (list: readonly number[]) => [...list.slice(0, axes), list[axes + 1]!, list[axes]!];
   const columns = { data: y.data, view: { shape: swap(from), strides: swap(strides), offset } };
-  const a = spread(x, [...batch, m, k]).map((i) => x.data[i] as number);
-  const b = spread(columns, [...batch, n, k]).map((i) => y.data[i] as number);
+  const a = spread(x, [...batch, m, k]), b = spread(columns, [...batch, n, k]);
   const out = fresh(dtype, size), zero = (kind !== "f" && itemsize === 8 ? 0n : 0) as number;
-  let at = 0;
-  for (let row = 0; row * n < size; row++) {
+  for (let row = 0, at = 0; row * n < size; row++) {
     const first = Math.floor(row / m) * n;
-    for (let column = first; column < first + n; column++) {
-      let sum = zero;
-      for (let i = row * k, j = column * k, end = i + k; i < end; i++, j++) sum += a[i]! * b[j]!;
-      out[at++] = sum;
-    }
+    for (let column = first; column < first + n; column++) out[at++] = dot(a, row * k, b, column * k, k, zero);
   }
   return out;
 }
@@ -242,15 +256,30 @@ function matmul({ shape, dtype, size }: Node, x: Value, y: Value): TypedArray | 
 /** In the order of sorting, where NaN is last. */
 const compare: Operation = (x, y) => x < y ? -1 : x > y ? 1 : Number(x !== x) - Number(y !== y);
 
+/** Puts a row in order, of equal elements the first one first. */
+function sortRow(row: Float64Array): void {
+  const before = row.slice();
+  row.sort();
+  // The method puts -0 before 0.
+  const first = row.indexOf(0), last = row.lastIndexOf(0);
+  if (!Object.is(row[first], row[last])) row.set(before.filter((x) => x === 0), first);
+}
+
 /** Rows in order, or where each of their elements stood. */
-function sort({ dtype, size }: Node, { data, view }: Value, positions: boolean): TypedArray | null {
-  const n = view.shape.at(-1)!;
+function sort({ dtype, size }: Node, value: Value, positions: boolean): TypedArray | null {
+  const n = value.view.shape.at(-1)!;
   if (size * Math.log2(n + 1) > MAX_STEPS) return null;
-  const at = places(view), out = fresh(dtype, size);
+  const data = ordered(value), out = fresh(dtype, size) as Float64Array;
+  if (!positions) out.set(data as Float64Array);
   for (let from = 0; from < size; from += n) {
-    const row = at.slice(from, from + n), order = [...row.keys()];
-    order.sort((i, j) => compare(data[row[i]!] as number, data[row[j]!] as number));
-    for (let i = 0; i < n; i++) out[from + i] = positions ? BigInt(order[i]!) : data[row[order[i]!]!]!;
+    const row = out.subarray(from, from + n);
+    if (!positions) {
+      sortRow(row);
+      continue;
+    }
+    const order = Array.from(row.keys());
+    order.sort((i, j) => compare(data[from + i] as number, data[from + j] as number));
+    (row as unknown as BigInt64Array).set(order.map(BigInt));
   }
   return out;
 }
@@ -332,11 +361,10 @@ function valuesOf(walk: Walk): Value[] | null {
 }
 
 /** Memory with a value in C order. */
-function store({ dtype, size }: Node, { data, view }: Value, device: Device): Buffer {
+function store({ dtype, size }: Node, value: Value, device: Device): Buffer {
   const buffer = device.allocate(size * dtypeInfo(dtype).itemsize), host = hostOf(buffer);
-  const out = host.memory.view(dtype), at = places(view);
-  const start = host.byteOffset / dtypeInfo(dtype).itemsize;
-  for (let i = 0; i < at.length; i++) out[start + i] = data[at[i]!]!;
+  const out = host.memory.view(dtype) as Float64Array, start = host.byteOffset / dtypeInfo(dtype).itemsize;
+  out.set(ordered(value) as Float64Array, start);
   return buffer;
 }
 
