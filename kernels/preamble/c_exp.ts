@@ -125,16 +125,39 @@ const logarithms = () =>
     const least = f32 ? "0x1p-126f" : "0x1p-1022";
     const one = f32 ? "0x3f800000u" : "0x3ff0000000000000ull";
     const root = f32 ? "0x3f3504f3u" : "0x3fe6a09e667f3bcdull";
+    const fraction = f32 ? "0x7fffffu" : "0xfffffffffffffull";
     const nan = `__builtin_nan${s}("")`, inf = `__builtin_inf${s}()`;
-    /** The ends of the domain of a logarithm. */
-    const ends = (x: string, y: string) => `${x} > 0 ? (${x} < ${inf} ? ${y} : ${x}) : ${x} == 0 ? -${inf} : ${nan}`;
+    /** A logarithm from `k` and `f`, and the ends of its domain. */
+    const log = (name: string, y: string) =>
+      `INLINE ${t} ${name}_${t}(${t} x) {
+  ${t} k;
+  const ${t} f = log_any_${t}(x, &k), y = ${y};
+  const ${t} e = x == 0 ? -${inf} : ${nan}, v = x < ${inf} ? y : x;
+  return x > 0 ? v : e;
+}`;
+    // By a division and half as many coefficients for float64.
+    const quotient = `  const ${t} q = f / (2 + f), z = q * q, h = 0.5${s} * f * f;
+${f32 ? "" : poly("log", "z")}`;
+    /** The logarithm of 1 + f to another base, from the product of f and what is left. */
+    const based = (name: "log2" | "log10", scale: "log2e" | "log10e") => {
+      const c = part(scale, 0), low = `f * ${part(scale, 1)}`;
+      return `INLINE ${t} ${name}_core_${t}(${t} f) {
+${
+        f32
+          ? `${poly(name, "f")}
+  return mad_f32(f, ${c}, mad_f32(f * f, p, ${low}));`
+          : `${quotient}
+  return mad_f64(f, ${c}, mad_f64(mad_f64(q, mad_f64(z, p, h), -h), ${c}, ${low}));`
+      }
+}`;
+    };
     return {
       // x = 2^k (1 + f) with 1 + f between sqrt(1/2) and sqrt(2), for positive normal x; `e` are the bits of k, biased.
       log_split: `INLINE ${t} log_split_${t}(${t} x, ${t} *k, ${u} *e) {
-  const ${u} b = bits_${t}(x);
-  *e = (b + (${one} - ${root})) >> ${mantissa};
+  const ${u} b = bits_${t}(x) + (${one} - ${root});
+  *e = b >> ${mantissa};
   *k = ${f32 ? "(f32)(i32)*e - 127.0f" : "from_f64(*e | 0x4330000000000000ull) - 4503599627371519.0"};
-  return from_${t}(b - (*e << ${mantissa}) + ${one}) - 1;
+  return from_${t}((b & ${fraction}) + ${root}) - 1;
 }`,
       log_any: `INLINE ${t} log_any_${t}(${t} x, ${t} *k) {
   ${u} e;
@@ -144,41 +167,22 @@ const logarithms = () =>
 }`,
       // log(2^k (1 + f)).
       log_core: `INLINE ${t} log_core_${t}(${t} f, ${t} k) {
-  const ${t} q = f / (2 + f), z = q * q, h = 0.5${s} * f * f;
-${poly("log", "z")}
-  return k * ${part("ln2", 0)} - ((h - (q * mad_${t}(z, p, h) + k * ${part("ln2", 1)})) - f);
+${
+        f32
+          ? `${poly("log1", "f")}
+  return mad_f32(k, ${part("ln2", 0)}, mad_f32(k, ${part("ln2", 1)}, mad_f32(f * f, p, f)));`
+          : `${quotient}
+  return k * ${part("ln2", 0)} - ((h - (q * mad_f64(z, p, h) + k * ${part("ln2", 1)})) - f);`
+      }
 }`,
-      // log(1 + f) as two numbers.
-      log_pair: `INLINE ${t} log_pair_${t}(${t} f, ${t} *rest) {
-  const ${t} q = f / (2 + f), z = q * q, h = 0.5${s} * f * f, y = f - h;
-${poly("log", "z")}
-  *rest = mad_${t}(q, mad_${t}(z, p, h), (f - y) - h);
-  return y;
-}`,
-      log: `INLINE ${t} log_${t}(${t} x) {
-  ${t} k;
-  const ${t} f = log_any_${t}(x, &k), y = log_core_${t}(f, k);
-  const ${t} v = ${ends("x", "y")};
-  return x != x ? x : v;
-}`,
-      log2: `INLINE ${t} log2_${t}(${t} x) {
-  ${t} k, l;
-  const ${t} f = log_any_${t}(x, &k), h = log_pair_${t}(f, &l);
-  const ${t} a = h * ${part("log2e", 0)};
-  const ${t} b = fma_${t}(h, ${part("log2e", 0)}, -a) + (l * ${part("log2e", 0)} + h * ${part("log2e", 1)});
-  const ${t} w = k + a, y = w + ((k - w) + a + b);
-  const ${t} v = ${ends("x", "y")};
-  return x != x ? x : v;
-}`,
-      log10: `INLINE ${t} log10_${t}(${t} x) {
-  ${t} k, l;
-  const ${t} f = log_any_${t}(x, &k), h = log_pair_${t}(f, &l);
-  const ${t} a = h * ${part("log10e", 0)}, m = k * ${part("log10of2", 0)};
-  const ${t} b = fma_${t}(h, ${part("log10e", 0)}, -a) + (l * ${part("log10e", 0)} + h * ${part("log10e", 1)});
-  const ${t} w = m + a, y = w + ((m - w) + a + (b + k * ${part("log10of2", 1)}));
-  const ${t} v = ${ends("x", "y")};
-  return x != x ? x : v;
-}`,
+      log: log("log", `log_core_${t}(f, k)`),
+      log2_core: based("log2", "log2e"),
+      log2: log("log2", `k + log2_core_${t}(f)`),
+      log10_core: based("log10", "log10e"),
+      log10: log(
+        "log10",
+        `mad_${t}(k, ${part("log10of2", 0)}, mad_${t}(k, ${part("log10of2", 1)}, log10_core_${t}(f)))`,
+      ),
       // log(2^more (1 + x)) for x > -1.
       log1p_core: `INLINE ${t} log1p_core_${t}(${t} x, ${t} more) {
   const ${t} y = 1 + x, z = y - 1, c = (1 - (y - z)) + (x - z);

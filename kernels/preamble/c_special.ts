@@ -41,30 +41,28 @@ ${poly(f32 ? "erfc32" : "erfc64", "v", "w")}
   });
 
 const roots = () =>
-  bothTypes(({ t, s, u, mantissa, magic, part, poly }) => {
+  bothTypes(({ t, s, poly }) => {
     const f32 = t === "f32";
-    const one = f32 ? "0x3f800000u" : "0x3ff0000000000000ull";
+    const third = f32 ? "0.33333334f" : "0.3333333333333333";
+    /** Small numbers are made larger, as their remainders would be subnormal, the others smaller, as cubes might overflow. */
+    const choose = (small: string, other: string) =>
+      `(a < ${f32 ? "0x1p-60f" : "0x1p-900"} ? ${small}${s} : ${other}${s})`;
+    // The bits of a number are nearly its logarithm, and these the bits of a^(-1/3) to 4 %.
+    const guess = f32
+      ? `from_f32((u32)(i32)(1419898880.0f - (f32)(i32)bits_f32(w) * ${third}))`
+      : `from_f64(bits_f64(0x1p52 + 1430186025.0 - (from_f64(bits_f64(w) >> 32 | 0x4330000000000000ull) - 0x1p52) * ${third}) << 32)`;
     return {
-      // From r near m^(-1/3) without division: the root is m r^2, and once more with its remainder.
+      // With w y^3 = 1 - d the root is w y^2 (1 - d)^(-2/3), and once more with its remainder.
       cbrt: `INLINE ${t} cbrt_${t}(${t} x) {
-  const ${t} a = __builtin_fabs${s}(x), b = a < ${f32 ? "0x1p-126f" : "0x1p-1022"} ? a * 0x1p60${s} : a;
-  const ${u} v = bits_${t}(b), e = v >> ${mantissa};
-  const ${t} k = ${f32 ? "(f32)(i32)e - 127.0f" : "from_f64(e | 0x4330000000000000ull) - 4503599627371519.0"};
-  const ${t} m = from_${t}(v - (e << ${mantissa}) + ${one});
-  const ${t} third = mad_${t}(k - 1, ${f32 ? "0.33333334f" : "0.3333333333333333"}, ${magic});
-  const ${t} g = k - 3 * (third - ${magic});
-${poly("rcbrt", "m")}
-  ${t} y = g == 0 ? p : g == 1 ? p * ${part("cubeRootHalf", 0)} : p * ${part("cubeRootQuarter", 0)};
-  const ${t} w = g == 0 ? m : g == 1 ? 2 * m : 4 * m;
-  const ${t} d = 1 - w * y * y * y;
-  y = y + y * d * (${
-        f32 ? "0.33333334f + d * 0.22222222f" : "0.3333333333333333 + d * (0.2222222222222222 + d * 0.1728395061728395)"
-      });
-  const ${t} c = w * y * y, h = c * c, l = fma_${t}(c, c, -h);
-  const ${t} r = fma_${t}(h, c, -w) + l * c;
-  const ${t} z = c - r * y * y * ${f32 ? "0.33333334f" : "0.3333333333333333"};
-  const ${t} f = z * pow2_${t}(third) * (a < ${f32 ? "0x1p-126f" : "0x1p-1022"} ? 0x1p-20${s} : 1);
-  return __builtin_copysign${s}(a == 0 || !(a < __builtin_inf${s}()) ? a : f, x);
+  const ${t} a = __builtin_fabs${s}(x), w = a * ${choose(f32 ? "0x1p60" : "0x1p300", "0x1p-3")};
+  const ${t} y = ${guess};
+  const ${t} q = w * y, v = y * y, d = mad_${t}(-q, v, 1);
+${poly("cbrt", "d")}
+  const ${t} r = mad_${t}(d, p, 1), c = q * y * r;
+  const ${t} z = mad_${t}(-fma_${t}(c * c, c, -w), v * r * ${third}, c) * ${
+        choose(f32 ? "0x1p-20" : "0x1p-100", "2.0")
+      };
+  return __builtin_copysign${s}(a < __builtin_inf${s}() ? z : a, x);
 }`,
     };
   });

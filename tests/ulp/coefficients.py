@@ -52,6 +52,13 @@ def mapped(x, c):
     return (mpf(x) - c) / (mpf(x) + c)
 
 
+def log_rest(base):
+    """What is left of a logarithm of 1 + f behind the term of f; `base` is the natural logarithm of its base."""
+    return lambda f: (mp.log1p(f) / f - 1) / f / base
+
+
+cbrt_top = mpf("0.1023")
+log_ends = (1 / mpf(2).sqrt() - 1, mpf(2).sqrt() - 1)
 half = mp.log(2) / 2 + mpf("0.001")
 quarter = (mp.pi / 4 + mpf("0.02")) ** 2
 log_top = (mpf(2).sqrt() - 1) ** 2 / (mpf(2).sqrt() + 1) ** 2 * mpf("1.001")
@@ -66,8 +73,11 @@ fits = {
     "exp2": ("`(2^r - 1) / r`, |r| <= 1/2", lambda r: (2**r - 1) / r, -0.5, mpf("0.5002"), 7, 11, lambda r: r),
     "log": (
         "`(2 atanh(s) / s - 2) / s^2` in s^2, for log between sqrt(1/2) and sqrt(2)",
-        atanh_ratio, mpf(10) ** -20, log_top, 3, 7, lambda z: z,
+        atanh_ratio, mpf(10) ** -20, log_top, 0, 7, lambda z: z,
     ),
+    "log1": ("`(log(1 + f) - f) / f^2`, 1 + f between sqrt(1/2) and sqrt(2)", log_rest(1), *log_ends, 9, 0, lambda f: f),
+    "log2": ("The same for log2", log_rest(mp.log(2)), *log_ends, 9, 0, lambda f: f),
+    "log10": ("The same for log10", log_rest(mp.log(10)), *log_ends, 9, 0, lambda f: f),
     "logTail": (
         "`((2 atanh(s) / s - 2) / s^2 - 2/3) / s^2` in s^2",
         lambda z: (atanh_ratio(z) - mpf(2) / 3) / z, mpf(10) ** -12, log_top, 0, 8, lambda z: z * z,
@@ -104,7 +114,10 @@ fits = {
         "`erf(x) / x - 1` in x^2, x <= 1",
         lambda z: mp.erf(mp.sqrt(z)) / mp.sqrt(z) - 1, mpf(10) ** -20, mpf("1.001"), 7, 12, lambda z: 1,
     ),
-    "rcbrt": ("`x^(-1/3)`, 1 <= x <= 2", lambda x: x ** (-mpf(1) / 3), 1, 2, 4, 5, lambda z: 1),
+    "cbrt": (
+        "`((1 - d)^(-2/3) - 1) / d`, |d| <= 0.1023",
+        lambda d: ((1 - d) ** (-mpf(2) / 3) - 1) / d, -cbrt_top, cbrt_top * mpf("1.0001"), 4, 6, lambda d: d,
+    ),
     "erfc32": (
         "`(1 + 2 x) exp(x^2) erfc(x)` in t = (x - 2) / (x + 2), 1/2 <= x <= 10.2",
         lambda t: erfcx(t, 2), mapped("0.49", 2), mapped("10.2", 2), 11, 0, lambda z: 1,
@@ -125,8 +138,6 @@ constants = {
     "halfPi": (mp.pi / 2, 24, 53),
     "quarterPi": (mp.pi / 4, 22, 51),
     "twoThirds": (mpf(2) / 3, 24, 53),
-    "cubeRootHalf": (mpf(1) / 2 ** (mpf(1) / 3), 24, 53),
-    "cubeRootQuarter": (mpf(1) / 4 ** (mpf(1) / 3), 24, 53),
 }
 
 
