@@ -19,17 +19,26 @@ import {
   Writer,
 } from "./render.ts";
 
-/** What the circular functions of a body are taken of; float16 is never far. */
-function circularInputs(body: readonly Expr[]): Expr[] {
-  const seen = new Set<Expr>(), inputs = new Set<Expr>();
+/** A function of a body that is the C library's for far arguments: what asks for these, and of what. */
+interface Far {
+  readonly test: "far" | "far_quotient";
+  readonly src: readonly Expr[];
+}
+
+/** The functions of a body that are the C library's for far arguments; float16 is never far. */
+function farFunctions(body: readonly Expr[]): Far[] {
+  const seen = new Set<Expr>(), found: Far[] = [];
   const visit = (e: Expr): void => {
     if (seen.has(e)) return;
     seen.add(e);
     e.src.forEach(visit);
-    if ((e.op === "sin" || e.op === "cos" || e.op === "tan") && e.dtype !== "float16") inputs.add(e.src[0]!);
+    if (dtypes[e.dtype].kind !== "f" || e.dtype === "float16") return;
+    const test = /^(sin|cos|tan)$/.test(e.op) ? "far" : /^(mod|fmod|floordiv)$/.test(e.op) ? "far_quotient" : null;
+    if (test === null || found.some((f) => f.test === test && f.src.every((x, i) => x === e.src[i]))) return;
+    found.push({ test, src: e.src });
   };
   body.forEach(visit);
-  return [...inputs];
+  return found;
 }
 
 /** What the loops of all kinds of kernels share; a kind says what its loops are. */
@@ -42,7 +51,7 @@ export abstract class CText implements Dialect {
   protected readonly inner: number;
   /** Points from which on threads are used: some 25 microseconds of one, as sleeping threads take as long to wake. */
   protected readonly threshold: number;
-  /** Whether arguments of circular functions are known not to be far. */
+  /** Whether arguments are known not to be far. */
   #near = false;
 
   constructor(k: Kernel) {
@@ -72,8 +81,8 @@ export abstract class CText implements Dialect {
   }
 
   /**
-   * A loop over vectors that computes the body. Circular functions of far arguments are the C library's, which takes one at a
-   * time: a block that has one gets an ordinary loop.
+   * A loop over vectors that computes the body. Circular functions and remainders of far arguments are the C library's, which takes
+   * one at a time: a block that has one gets an ordinary loop.
    *
    * @param header The loop's first line
    * @param point Where the body is evaluated
@@ -89,13 +98,15 @@ export abstract class CText implements Dialect {
       out.close();
       this.#near = false;
     };
-    const inputs = circularInputs(this.k.body);
-    if (inputs.length === 0) return loop(inside, "#pragma omp simd");
+    const functions = farFunctions(this.k.body);
+    if (functions.length === 0) return loop(inside, "#pragma omp simd");
     const far = this.emit.name("far");
     out.line(`int ${far} = 0;`);
     loop(() => {
-      const texts = this.emit.emit(inputs, point);
-      inputs.forEach((e, j) => out.line(`${far} |= far_${cType(e.dtype)}(${bare(texts[j]!)});`));
+      const texts = this.emit.emit(functions.flatMap(({ src }) => src), point);
+      for (const { test, src } of functions) {
+        out.line(`${far} |= ${test}_${cType(src[0]!.dtype)}(${texts.splice(0, src.length).map(bare).join(", ")});`);
+      }
     }, `#pragma omp simd reduction(| : ${far})`);
     out.open(`if (${far}) {`);
     loop(inside, "");
@@ -133,7 +144,9 @@ export abstract class CText implements Dialect {
 
   operation(e: Expr, src: readonly string[]): string {
     const text = cOperation(e, src);
-    return this.#near || e.dtype === "float16" ? text.replace(/\b(sin|cos|tan)_(f32|f64)\(/g, "$1_near_$2(") : text;
+    return this.#near || e.dtype === "float16"
+      ? text.replace(/\b(sin|cos|tan|mod|fmod|floordiv)_(f32|f64)\(/g, "$1_near_$2(")
+      : text;
   }
 
   declare(dtype: ScalarType, name: string, value: string): string {

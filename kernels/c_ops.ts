@@ -179,7 +179,7 @@ export const cOps = {
   div: by({ float: (e, a, b) => cWrap(e.dtype, `${a} / ${b}`) }),
   floordiv: division("floordiv"),
   mod: division("mod"),
-  fmod: by({ float: (e, a, b) => `fmod${suffix(e.dtype)}(${a}, ${b})`, int: integer("fmod") }),
+  fmod: division("fmod"),
   pow: division("pow"),
   atan2: math2("atan2"),
   hypot: math2("hypot"),

@@ -99,4 +99,32 @@ if (native64) {
       }
     }
   });
+
+  test("ulp: remainders and floored quotients are exact, far arguments among near ones or not", () => {
+    const values = [0, -0, 1, -1, 3, -3, 0.1, -0.1, 7, 2.5, 1e-30, -1e16, 1e30, 5e-45, Infinity, -Infinity, NaN];
+    const near = values.filter((v) => !(Math.abs(v) < 1e-3) && !(Math.abs(v) > 1e3) || v === Infinity);
+    for (const dtype of ["float32", "float64"] as const) {
+      for (const all of [near, values]) {
+        const n = all.length ** 2, x = memory(dtype, n), y = memory(dtype, n), out = memory(dtype, n);
+        for (let i = 0; i < n; i++) x[i] = all[i % all.length]!, y[i] = all[Math.trunc(i / all.length)]!;
+        for (const op of ["fmod", "mod", "floordiv"] as const) {
+          const body = [b.binary(op, load(0, dtype), load(1, dtype))];
+          const k = kernel({ operands: [operand(dtype), operand(dtype)], body, outputs: [output(dtype)] });
+          const operands = [x, y].map((data) => ({ data, strides: [1] }));
+          runC(k, { sizes: [n], operands, outputs: [{ data: out, strides: [1] }] });
+          for (let i = 0; i < n; i++) {
+            const u = Number(x[i]), v = Number(y[i]), r = u % v;
+            const m = v === 0 || r !== r ? NaN : r === 0 ? v > 0 ? 0 : -0 : (r < 0) !== (v < 0) ? r + v : r;
+            if (op === "floordiv") {
+              const exact = Math.abs(u / v) < 2 ** 20 ? Math.floor(u / v) : NaN;
+              if (exact === exact && (u / v) % 1 !== 0) assert.equal(Number(out[i]), exact, `${u} // ${v}`);
+            } else {
+              const want = op === "fmod" ? r : dtype === "float32" ? Math.fround(m) : m;
+              assert.ok(Object.is(Number(out[i]), want), `${op} of ${dtype} ${u}, ${v}: ${out[i]}, expected ${want}`);
+            }
+          }
+        }
+      }
+    }
+  });
 }

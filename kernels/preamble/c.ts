@@ -130,25 +130,43 @@ INLINE i64 floordiv_i64(i64 a, i64 b) {
   };
 }
 
-/** Division of floats as NumPy does it, for one type. */
+/**
+ * Division of floats as NumPy does it, for one type. Where the quotient has fewer bits than a double, the remainder is one fused
+ * operation and exact: the quotient's integer is right, or one too many where it was rounded up. Elsewhere it is the C library's.
+ */
 function division(t: "f32" | "f64"): Record<string, string> {
   const s = t === "f32" ? "f" : "";
+  const near = `  const f64 x = __builtin_fabs${s}(a), y = __builtin_fabs${s}(b), q = __builtin_trunc(x / y);
+  const f64 r = q == 0 ? x : fma_f64(-q, y, x);
+  return __builtin_copysign${s}((${t})(r < 0 ? r + y : r), a);`;
+  const both = (make: (near: string) => Record<string, string>) => ({ ...make("_near"), ...make("") });
   return {
-    [`floordiv_${t}`]: `INLINE ${t} floordiv_${t}(${t} a, ${t} b) {
-  if (b == 0) return a / b;
-  const ${t} m = fmod${s}(a, b);
-  ${t} d = (a - m) / b;
-  if (m != 0 && (b < 0) != (m < 0)) d -= 1;
-  if (d == 0) return __builtin_copysign${s}(0, a / b);
-  const ${t} f = __builtin_floor${s}(d);
-  return d - f > (${t})0.5 ? f + 1 : f;
+    [`far_quotient_${t}`]: `INLINE int far_quotient_${t}(${t} a, ${t} b) {
+  return __builtin_fabs${s}(a) > __builtin_fabs${s}(b) * 0x1p50${s};
 }`,
-    [`mod_${t}`]: `INLINE ${t} mod_${t}(${t} a, ${t} b) {
-  const ${t} m = fmod${s}(a, b);
-  if (b == 0) return m;
-  if (m == 0) return __builtin_copysign${s}(0, b);
-  return (b < 0) != (m < 0) ? m + b : m;
+    [`fmod_near_${t}`]: `INLINE ${t} fmod_near_${t}(${t} a, ${t} b) {
+${
+      t === "f32" ? near : `#if defined(__FMA__) || defined(__ARM_FEATURE_FMA) || defined(__FP_FAST_FMA)
+${near}
+#else
+  return fmod(a, b); /* The parts of large numbers would overflow. */
+#endif`
+    }
 }`,
+    [`fmod_${t}`]: `INLINE ${t} fmod_${t}(${t} a, ${t} b) {
+  return far_quotient_${t}(a, b) ? fmod${s}(a, b) : fmod_near_${t}(a, b);
+}`,
+    ...both((near) => ({
+      [`floordiv${near}_${t}`]: `INLINE ${t} floordiv${near}_${t}(${t} a, ${t} b) {
+  const ${t} m = fmod${near}_${t}(a, b), d = (a - m) / b - ((m != 0) & ((b < 0) != (m < 0))), f = __builtin_floor${s}(d);
+  const ${t} r = d == 0 ? __builtin_copysign${s}(0, a / b) : d - f > (${t})0.5 ? f + 1 : f;
+  return b == 0 ? a / b : r;
+}`,
+      [`mod${near}_${t}`]: `INLINE ${t} mod${near}_${t}(${t} a, ${t} b) {
+  const ${t} m = fmod${near}_${t}(a, b), r = (b < 0) != (m < 0) ? m + b : m;
+  return m == 0 ? __builtin_copysign${s}(0, b) : r;
+}`,
+    })),
   };
 }
 
