@@ -2,7 +2,7 @@
  * Reductions in the C dialect: over inner loops with lanes side by side, over outer loops with columns side by side.
  * @module
  */
-import { dtypes } from "../src/base/dtype.ts";
+import { dtypes, type ScalarType } from "../src/base/dtype.ts";
 import { cCast, cLiteral, cType } from "./c_ops.ts";
 import { CText } from "./c_kernel.ts";
 import { light, nativeWeight } from "./cost.ts";
@@ -13,13 +13,14 @@ import { bare, type Point, strideText } from "./render.ts";
 
 /** Running values side by side: a multiple of every vector, and several of them, as each waits for what was stored before. */
 const lanes = 64;
-const lanesOf = (m: Monoid): number => m.dtypes.every((d) => d === "bool" || /int(8|16)$/.test(d)) ? 4 * lanes : lanes;
+const lanesOf = (types: readonly ScalarType[]): number =>
+  types.every((d) => d === "bool" || /int(8|16)$/.test(d)) ? 4 * lanes : lanes;
 /** How often a lane of 32 bits can take a value of at most 16. */
 const shortSum = 32768;
 /** Elements of a sum whose lanes are added before the next are. */
 const sumBlock = 1024;
-/** Elements in which a search first looks whether there is anything better. */
-const searchBlock = 2048;
+/** Elements in which a search first looks whether there is anything better, and after which truth may be known. */
+const searchBlock = 4096;
 /** The most running values side by side of a reduction over outer axes: rows of memory are read for long stretches. */
 const columnBlock = 1024;
 /** Above this weight a point takes longer than loading and storing its running value. */
@@ -130,7 +131,8 @@ export class CReduce extends CText {
     }
     const search = (m.name === "argmax" || m.name === "argmin") && m.dtypes.length === 2;
     const short = this.#short(m);
-    const span = cascade ? sumBlock : search ? searchBlock : short !== null ? lanes * shortSum : 0;
+    const truth = m.name === "any" || m.name === "all";
+    const span = cascade ? sumBlock : search || truth ? searchBlock : short !== null ? lanes * shortSum : 0;
     if (span) {
       out.open(`for (i64 block = ${from}; block < ${to}; block += ${span}) {`);
       out.line(`const ix low = (ix)block, high = (ix)(block + ${span} < ${to} ? block + ${span} : ${to});`);
@@ -146,7 +148,7 @@ export class CReduce extends CText {
       this.#shortSum(short, acc[0]!);
       return out.close();
     }
-    const side = lanesOf(m);
+    const side = lanesOf(m.dtypes);
     this.arrays(m, "lane", side);
     this.fill(m, "lane", String(side));
     const point = this.point(last, "(i + l)");
@@ -167,6 +169,7 @@ export class CReduce extends CText {
       out.line("top++;");
     } else {
       this.combine(m, acc, m.dtypes.map((d, j) => this.fresh(d, `lane${j}[0]`)));
+      if (truth) out.line(`if (${acc[0]} == ${m.name === "any" ? 1 : 0}) break;`);
     }
     out.close();
   }
@@ -231,21 +234,58 @@ export class CReduce extends CText {
       const [text] = this.emit.emit(k.body.slice(0, 1), point);
       return this.fresh(dtype, cCast(k.body[0]!.dtype, dtype, text!));
     };
+    const lanes = lanesOf([dtype]);
     out.line(`${type} peak[${lanes}];`);
     out.line(`for (ix l = 0; l < ${lanes}; l++) peak[l] = ${bare(cLiteral(dtype, m.init[0]!))};`);
     const point = this.point(last, "(i + l)");
-    this.#steps(lanes, (count) => {
-      this.vectors(`for (ix l = 0; l < ${count}; l++) {`, point, () => out.line(better(value(point), "peak[l]")));
-    });
-    this.#halves(lanes, (half) => out.line(better(`peak[l + ${half}]`, "peak[l]")));
+    const peaks = (take: (v: string) => void): void =>
+      this.#steps(lanes, (count) => {
+        this.vectors(`for (ix l = 0; l < ${count}; l++) {`, point, () => take(value(point)));
+      });
+    const fold = (take: (v: string) => string): void =>
+      this.#halves(lanes, (half) => out.line(take(`peak[l + ${half}]`)));
+    if (float) {
+      // The processor's maximum loses what a NaN meets, but a product with 0 does not; infinities are looked at again, too.
+      out.line(`${type} rest[${lanes}] = {0};`);
+      out.open("{");
+      peaks((v) => {
+        out.line(`peak[l] = ${beyond("peak[l]", v)} ? peak[l] : ${v};`);
+        out.line(`rest[l] = mad_${type}(${v}, 0, rest[l]);`);
+      });
+      out.close();
+      out.line("int odd = 0;");
+      out.line("#pragma omp simd reduction(| : odd)");
+      out.line(`for (ix l = 0; l < ${lanes}; l++) odd |= rest[l] != rest[l];`);
+      out.open("if (odd) {");
+      out.line(`for (ix l = 0; l < ${lanes}; l++) peak[l] = ${bare(cLiteral(dtype, m.init[0]!))};`);
+      peaks((v) => out.line(better(v, "peak[l]")));
+      fold((v) => better(v, "peak[l]"));
+      out.middle("} else {");
+      fold((v) => `peak[l] = ${beyond("peak[l]", v)} ? peak[l] : ${v};`);
+      out.close();
+    } else {
+      out.open("{");
+      peaks((v) => out.line(better(v, "peak[l]")));
+      fold((v) => better(v, "peak[l]"));
+      out.close();
+    }
     out.line(`const ${type} top = peak[0];`);
     // Equal ones go on: their position may come first.
     out.line(`if (${beyond(acc[0]!, "top")}) continue;`);
     // Where positions rise, the first is enough.
     out.line(`int open = 1;`);
-    out.open(`for (i = low; open && i < high; i += ${lanes}) {`);
-    out.line(`const ix count = high - i < ${lanes} ? high - i : ${lanes};`);
     const hit = (v: string) => float ? `(${v} == top) | ((${v} != ${v}) & (top != top))` : `${v} == top`;
+    out.open(`for (ix i = low; open && i < high; i += ${lanes}) {`);
+    out.line(`const ix count = high - i < ${lanes} ? high - i : ${lanes};`);
+    // Whether there is one in a step is asked faster than where.
+    out.open(`if (top == top && count == ${lanes}) {`);
+    out.line("int some = 0;");
+    out.line("#pragma omp simd reduction(| : some)");
+    out.open(`for (ix l = 0; l < ${lanes}; l++) {`);
+    out.line(`some |= ${value(point)} == top;`);
+    out.close();
+    out.line("if (!some) continue;");
+    out.close();
     out.line("ix next = count;");
     out.line("#pragma omp simd reduction(min : next)");
     out.open("for (ix l = 0; l < count; l++) {");

@@ -100,4 +100,45 @@ describe("compiled arithmetic", () => {
       configureCpu(null);
     }
   });
+
+  test("searches through long rows meet NaN and infinities, truth is known before their end", { skip: !ok }, () => {
+    const n = 10_000;
+    for (const dtype of ["float32", "float64"] as const) {
+      for (const special of [[], [NaN], [Infinity], [-Infinity], [Infinity, NaN], [-Infinity, Infinity, NaN, NaN]]) {
+        for (const at of [63, 4100]) {
+          const values = Float64Array.from({ length: n }, (_, i) => (i * 7919 % 1000) - 500);
+          special.forEach((v, i) => values[(at + 5000 * i) % n] = v);
+          const x = tnp.array(values).astype(dtype).reshape(2, n / 2);
+          for (const f of [tnp.argmax, tnp.argmin]) {
+            const [c, js] = both(() => f(x, 1));
+            assert.equal(c, js, `${f.name} of ${dtype} with ${special} from ${at}`);
+          }
+        }
+      }
+    }
+    for (const at of [255, n - 1]) {
+      const x = tnp.zeros([n], "bool").with([at], true);
+      const [c, js] = both(() =>
+        tnp.stack([tnp.any(x), tnp.all(x), tnp.all(tnp.logical_not(x)), tnp.any(x.with([at], false))])
+      );
+      assert.equal(c, js);
+    }
+  });
+
+  test("powers by a known exponent are products and quotients", { skip: !ok }, () => {
+    for (const dtype of ["float32", "float64", "int32", "uint8"] as const) {
+      const x = tnp.array([0, 1, 2, 3, 7, 200]).astype(dtype), values = [...x.dataSync()].map(Number);
+      const bits = (v: number) => dtype === "uint8" ? v & 255 : v;
+      for (const p of [2, 3]) {
+        assert.deepEqual(
+          [...tnp.power(x, p).dataSync()].map(Number),
+          values.map((v) => bits(v ** p)),
+        );
+      }
+    }
+    const x = tnp.array([0, -0, 2, -Infinity, NaN]);
+    assert.deepEqual(tnp.power(x, -1).toArray(), [Infinity, -Infinity, 0.5, -0, NaN]);
+    assert.deepEqual(tnp.grad((v: NDArray) => tnp.power(v, 3))(tnp.array(2.5)).item(), 18.75);
+    assert.throws(() => tnp.power(tnp.array([2]), -1), RangeError);
+  });
 });

@@ -11,9 +11,10 @@ import { type ArrayLike, type NDArray, wrap } from "../array.ts";
 import { within } from "./args.ts";
 import { binary, lit, operands, type UfuncOptions, unary } from "./ufunc.ts";
 
-/** Integers have no negative powers; exponents that are known are looked at, as NumPy does. Its squares are products, too. */
+/** Integers have no negative powers; exponents that are known are looked at, as NumPy does. */
 function raise(x: Node, y: Node): Node {
-  if (isInexact(x.dtype) && isTwo(y)) return ops.mul(x, x);
+  const simple = simplePower(x, y);
+  if (simple !== null) return simple;
   if (dtypes[y.dtype].kind !== "i" || y.symbolic) return ops.pow(x, y);
   const out = ops.pow(x, y).hold();
   try {
@@ -28,10 +29,16 @@ function raise(x: Node, y: Node): Node {
   return out;
 }
 
-function isTwo(y: Node): boolean {
-  if (y.prim?.name !== "scalar") return false;
+/** A power by a known exponent that takes one or two operations, and at most one rounding more: halves only square. */
+function simplePower(x: Node, y: Node): Node | null {
+  if (y.prim?.name !== "scalar") return null;
   const { value } = y.params as { value: Scalar };
-  return typeof value === "object" ? value.re === 2 && value.im === 0 : value === 2;
+  const exponent = typeof value !== "object" ? Number(value) : value.im === 0 ? value.re : NaN;
+  if (exponent === 2) return ops.mul(x, x);
+  if (x.dtype !== "float32" && x.dtype !== "float64" && !isInteger(x.dtype)) return null;
+  if (exponent === 3) return ops.mul(ops.mul(x, x), x);
+  if (exponent === -1 && isInexact(x.dtype)) return ops.div(lit(1, x), x);
+  return null;
 }
 
 function anyNegative(y: Node): boolean {
