@@ -49,7 +49,7 @@ const unroll = { map: 2, rows: 4, columns: 2, columnRows: 4 } as const;
 /** Vectors of float32 that are added up in pairs before they are added in float64. */
 const together = 4;
 /** Bodies of more values than this are not unrolled, those of columns of more than the second; of more bytes than the last, not compiled. */
-const longBody = 24, longColumn = 8, mostBytes = 64 << 10;
+const longBody = 48, longColumn = 8, mostBytes = 64 << 10;
 /** Steps of a map that are taken with guards where one found something. */
 const detour = 16;
 
@@ -110,8 +110,8 @@ class WasmText {
   /** Sums of float64 whose rounding errors are added up too, and sums of float32, which run in float64. */
   readonly #exact: boolean;
   readonly #wide: boolean;
-  readonly #w = new BodyWriter(parameters);
   readonly #module = new ModuleWriter();
+  readonly #w = new BodyWriter(this.#module, parameters);
   /** Indices of the functions that the graph calls, once they were added. */
   #callees: readonly number[] | null = null;
   /** Points a map takes at once. */
@@ -343,7 +343,8 @@ class WasmText {
     const g = this.#g, found = g.unguarded(stores.map((s) => s.value));
     if (found === null) return null;
     this.#callees = addCallees(this.#module, g.callees);
-    const w = new BodyWriter(parameters), plain = stores.map((s, k) => ({ ...s, value: found.roots[k]! }));
+    const w = new BodyWriter(this.#module, parameters),
+      plain = stores.map((s, k) => ({ ...s, value: found.roots[k]! }));
     w.local("i32");
     w.hoist([found.any, ...rootsOf(plain)], 0);
     w.push(this.#local(rows, "i32", 0));

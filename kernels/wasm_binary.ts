@@ -33,7 +33,7 @@ const table = {
     "i32.shr_u": 0x76,
     "i32.wrap_i64": 0xa7,
     "i32x4.extract_lane": 0xfd1b,
-    "v128.any_true": 0xfd53,
+    "i32x4.bitmask": 0xfda4,
   },
   i64: {
     "i64.const": 0x42,
@@ -246,6 +246,7 @@ export const control = {
   select: [0x1b],
   get: (local: number) => [0x20, ...leb(local)],
   set: (local: number) => [0x21, ...leb(local)],
+  getGlobal: (index: number) => [0x23, ...leb(index)],
   tee: (local: number) => [0x22, ...leb(local)],
   store: (offset: number) => [0xfd, 0x0b, 0, ...leb(offset)],
   /** Stores lane 0 of 8, 16, 32 or 64 bits. */
@@ -268,6 +269,7 @@ export class ModuleWriter {
     readonly locals: readonly WasmType[];
     readonly body: readonly number[];
   }[] = [];
+  readonly #constants: string[] = [];
   #sealed = false;
 
   #type({ parameters, results }: Signature): number {
@@ -289,6 +291,12 @@ export class ModuleWriter {
   add(signature: Signature, locals: readonly WasmType[], body: readonly number[]): number {
     this.#sealed = true;
     return this.#imports.length + this.#functions.push({ type: this.#type(signature), locals, body }) - 1;
+  }
+
+  /** The index of a global variable that is these 16 bytes for good. */
+  constant(bytes: readonly number[]): number {
+    const key = bytes.join(), found = this.#constants.indexOf(key);
+    return found >= 0 ? found : this.#constants.push(key) - 1;
   }
 
   /** The module, with its last function exported as `run` and its memory imported as `h.memory`. */
@@ -316,6 +324,7 @@ export class ModuleWriter {
         ...this.#imports.map(({ name, type }) => [...text("h"), ...text(name), 0, ...leb(type)]),
       ]),
       ...section(3, this.#functions.map(({ type }) => leb(type))),
+      ...section(6, this.#constants.map((c) => [wasmTypes.v128, 0, 0xfd, 0x0c, ...c.split(",").map(Number), 0x0b])),
       ...section(7, [[...text("run"), 0, ...leb(this.#imports.length + this.#functions.length - 1)]]),
       ...section(10, code),
     ]);

@@ -3,7 +3,16 @@
  * that do not change in a loop before it.
  * @module
  */
-import { control, leb, opBytes, resultType, signedLeb, type WasmOp, type WasmType } from "./wasm_binary.ts";
+import {
+  control,
+  leb,
+  type ModuleWriter,
+  opBytes,
+  resultType,
+  signedLeb,
+  type WasmOp,
+  type WasmType,
+} from "./wasm_binary.ts";
 
 /** One value. */
 export interface Value {
@@ -60,7 +69,7 @@ export class Graph {
 
   /** `fast`, but in lanes of `mask` (if there is any) the function of the lane. */
   guard(callee: Omit<Callee, "masked">, args: readonly Value[], fast: Value, mask: Value): Value {
-    const any = this.op("v128.any_true", [mask]);
+    const any = this.op("i32x4.bitmask", [mask]);
     return this.#make("guard", [any, ...args, fast, mask], [this.#callee({ ...callee, masked: true })], "v128", 0);
   }
 
@@ -84,7 +93,7 @@ export class Graph {
     const found = roots.map(visit), [first, ...others] = masks;
     if (first === undefined) return null;
     const mask = others.reduce((a, b) => this.op("v128.or", [a, b]), first);
-    return { roots: found, any: this.op("v128.any_true", [mask]) };
+    return { roots: found, any: this.op("i32x4.bitmask", [mask]) };
   }
 
   i32(value: number): Value {
@@ -182,12 +191,14 @@ export class BodyWriter {
   readonly bytes: number[] = [];
   /** Where functions are called, by their number in `callees`. */
   readonly #calls: { readonly at: number; readonly callee: number }[] = [];
+  readonly #module: ModuleWriter;
   readonly #parameters: number;
   #known = new Map<Value, number>();
   #uses = new Map<Value, number>();
   readonly #saved: { readonly known: Map<Value, number>; readonly uses: Map<Value, number> }[] = [];
 
-  constructor(parameters: number) {
+  constructor(module: ModuleWriter, parameters: number) {
+    this.#module = module;
     this.#parameters = parameters;
   }
 
@@ -300,6 +311,10 @@ export class BodyWriter {
         this.#call(v.imm[0]!);
         return this.emit(control.else, control.get(names.at(-2)!), control.end);
       }
+      case "v128.const":
+        // JavaScriptCore makes a constant it knows anew wherever it is used, in up to four instructions; a variable's value it keeps.
+        if (!trivial(v)) return this.emit(control.getGlobal(this.#module.constant(v.imm)));
+        return this.emit(opBytes(v.op), v.imm);
       default:
         this.push(...v.args);
         this.emit(opBytes(v.op), v.imm);

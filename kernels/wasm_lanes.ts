@@ -39,7 +39,7 @@ export class Lanes {
   div = (x: Value, y: Value): Value => this.#f("div", x, y);
   sqrt = (x: Value): Value => this.#f("sqrt", x);
   // Engines are slower at their own instructions for these two.
-  abs = (x: Value): Value => this.and(x, this.#magnitude());
+  abs = (x: Value): Value => this.g.op("v128.andnot", [x, this.signBit()]);
   neg = (x: Value): Value => this.xor(x, this.signBit());
   nearest = (x: Value): Value => this.#f("nearest", x);
   /** `limit < x ? limit : x`: a NaN stays. */
@@ -65,11 +65,6 @@ export class Lanes {
   /** The bit of the sign. */
   signBit(): Value {
     return this.bits(this.shape === "f32x4" ? -0x80000000 : -(1n << 63n));
-  }
-
-  /** All bits but the sign. */
-  #magnitude(): Value {
-    return this.bits(this.shape === "f32x4" ? 0x7fffffff : (1n << 63n) - 1n);
   }
 
   /** The magnitude of `x` with the sign of `y`. */

@@ -119,7 +119,8 @@ function reduceExp(l: Lanes, x: Value, f32 = false): { n: Value; k: Value; r: Va
 function normalExp(l: Lanes, x: Value): Value {
   const f32 = l.shape === "f32x4";
   const { k, r } = reduceExp(l, x, f32);
-  const p = f32 ? l.horner(r, [1, 1, ...expPolyF]) : l.add(l.c(1), expTail(l, r, r));
+  // One by one takes the fewest instructions, if they are fused; otherwise the longest wait.
+  const p = f32 && l.g.fused ? l.horner(r, [1, 1, ...expPolyF]) : l.add(l.c(1), expTail(l, r, r, f32));
   // The low bits of k go to the exponent.
   return l.iadd(p, l.shl(k, f32 ? 23 : 52));
 }

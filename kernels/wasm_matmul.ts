@@ -35,7 +35,8 @@ const shapes = { f32: "f32x4", f64: "f64x2", i32: "i32x4", i64: "i64x2" } as con
  */
 export function matmulWasm(type: MatmulType, features: WasmFeatures): Uint8Array<ArrayBuffer> {
   const [a, b, c, m, n, k, aRow, bRow, cRow, mode] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9] as const, parameters = 10;
-  const { fused } = features, g = new Graph(fused), w = new BodyWriter(parameters), shape = shapes[type];
+  const { fused } = features, g = new Graph(fused), shape = shapes[type];
+  const module = new ModuleWriter(), w = new BodyWriter(module, parameters);
   const bytes = type.endsWith("32") ? 4 : 8;
   const columns = matmulColumns(bytes), rows = matmulRows(features);
 
@@ -130,7 +131,6 @@ export function matmulWasm(type: MatmulType, features: WasmFeatures): Uint8Array
     set(j, add(i32(j), g.i32(columns)));
   });
 
-  const module = new ModuleWriter();
   module.add({ parameters: Array.from({ length: parameters }, () => "i32" as const), results: [] }, w.locals, w.bytes);
   return module.bytes();
 }

@@ -192,7 +192,9 @@ export class Vectors {
     const test = (f: (v: Value) => Value): Vec => ({ form: mask, parts: x.parts.map(f) });
     switch (e.op) {
       case "neg":
+        return each(l.neg);
       case "abs":
+        return each(l.abs);
       case "floor":
       case "ceil":
       case "trunc":

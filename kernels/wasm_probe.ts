@@ -30,7 +30,7 @@ export function wasmFeatures(): WasmFeatures {
 
 /** A module that computes `x * x - 2^-29 - 1`, which is 0 if the product is rounded. */
 function probe(fused: boolean): Uint8Array<ArrayBuffer> {
-  const g = new Graph(fused), body = new BodyWriter(0), module = new ModuleWriter();
+  const g = new Graph(fused), module = new ModuleWriter(), body = new BodyWriter(module, 0);
   const l = new Lanes(g, "f64x2"), x = g.load("v128.load", g.i32(0), 0);
   body.push(g.i32(0), l.madd(x, x, l.c(-(1 + 2 ** -29))));
   body.emit(control.store(0));

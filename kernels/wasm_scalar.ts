@@ -151,7 +151,7 @@ function addGuarded(module: ModuleWriter, { name, shape }: Callee): number {
   const g = new Graph(), l = new Lanes(g, shape as Lanes["shape"]);
   const [x, fast, mask] = [0, 1, 2].map((local) => g.local(local, "v128", 0)) as [Value, Value, Value];
   const result = l.select(mask, guarded[name]!(l, x), fast);
-  const body = new BodyWriter(3);
+  const body = new BodyWriter(module, 3);
   body.begin([result]);
   body.push(result);
   body.end();
@@ -161,7 +161,7 @@ function addGuarded(module: ModuleWriter, { name, shape }: Callee): number {
 function addScalar(module: ModuleWriter, c: Callee): { index: number; from: WasmType; to: WasmType } {
   const g = new Graph(), { from, to, build } = scalarFunction(c.name);
   const result = build(g, g.local(0, from, 1), g.local(1, from, 1));
-  const body = new BodyWriter(c.arity);
+  const body = new BodyWriter(module, c.arity);
   body.begin([result]);
   body.push(result);
   body.end();
@@ -180,7 +180,7 @@ function addLanes(
   const target = narrow ? "f32x4" : to === "f64" ? "f64x2" : to === "i64" ? "i64x2" : "i32x4";
   const g = new Graph();
   const parameters = Array.from({ length: c.arity + (c.masked ? 2 : 0) }, () => "v128") satisfies WasmType[];
-  const body = new BodyWriter(parameters.length);
+  const body = new BodyWriter(module, parameters.length);
   // The result grows in the default, or in a local that begins as zeros.
   const result = c.masked ? c.arity : body.local("v128");
   const value = (local: number) => g.local(local, "v128", 0);

@@ -371,6 +371,14 @@ test("wasm: with and without fused multiplication modules are valid", () => {
   assert.notDeepEqual(plain, fused);
 });
 
+test("wasm: a constant is one variable, whose value engines keep, in all functions of a module", () => {
+  const body = [b.unary("exp", load(0, "float32"))];
+  const { bytes } = compileWasm(kernel({ operands: [operand("float32")], body, outputs: [output("float32")] }))!;
+  const lane = [...new Uint8Array(new Float32Array([Math.LOG2E]).buffer)].join();
+  assert.equal(bytes.join().split(`253,12,${[lane, lane, lane, lane].join()},11`).length, 2);
+  assert.equal(bytes.join().split([lane, lane].join()).length, 2 + 1);
+});
+
 test("wasm: the engine is chosen by cost, forced, or hidden", () => {
   const n = 1 << 18, x = numbers("float32", n, 1), y = memory("float32", n);
   const k = kernel({
