@@ -311,7 +311,7 @@ export class Vectors {
     }
   }
 
-  /** Shifts by a literal; lanes have no counts of their own. */
+  /** Shifts by a literal, or by a number that is the same at all points; lanes have no counts of their own. */
   #shift(e: Expr, x: Vec, y: Vec): Vec {
     const g = this.#g, dtype = e.src[0]!.dtype, width = dtypes[dtype].itemsize * 8, by = e.src[1]!;
     const wide = x.form === "i64", shape = shapes[x.form];
@@ -329,6 +329,21 @@ export class Vectors {
         form: x.form,
         parts: x.parts.map((v) => g.op(`${shape}.shr_${signed(dtype) ? "s" : "u"}` as WasmOp, [v, count])),
       };
+    }
+    const same = y.parts[0]!;
+    if (same.level === 0) {
+      const number = wide ? g.op("i64x2.extract_lane", [same], [0]) : g.op("i32x4.extract_lane", [same], [0]);
+      const inside = wide
+        ? g.op("i64.lt_u", [number, g.i64(BigInt(width))])
+        : g.op("i32.lt_u", [number, g.i32(width)]);
+      const count = wide ? g.op("i32.wrap_i64", [number]) : number;
+      const by = (op: string, n: Value) => x.parts.map((v) => g.op(`${shape}.${op}` as WasmOp, [v, n]));
+      if (e.op === "shr" && signed(dtype)) {
+        return { form: x.form, parts: by("shr_s", g.select(count, g.i32(width - 1), inside)) };
+      }
+      const kept = g.op("i32x4.splat", [g.select(g.i32(-1), g.i32(0), inside)]);
+      const parts = by(e.op === "shl" ? "shl" : "shr_u", count).map((v) => g.op("v128.and", [v, kept]));
+      return { form: x.form, parts: parts.map((v) => wrapInt(g, dtype, v)) };
     }
     const name = `${e.op}_${signed(dtype) ? "s" : "u"}${wide ? 64 : width}`;
     return zip(

@@ -11,6 +11,10 @@ import { forEachOffset, type HostArray } from "./host.ts";
 interface KeyReader {
   /** Words a key takes, the least significant one first. */
   readonly words: number;
+  /** Bits of the words that may differ, if these are few. */
+  readonly bits?: number;
+  /** Writes the keys of `n` elements, `step` apart: one call for a row, as calls of functions that vary are not cheap. */
+  row?(at: number, step: number, n: number, words: readonly Uint32Array[]): void;
   /** Writes the key of the element at an index of the memory. */
   read(at: number, words: readonly Uint32Array[], to: number): void;
 }
@@ -59,13 +63,27 @@ function keyReader(memory: HostMemory, dtype: DType): KeyReader {
     case "uint16":
     case "uint32": {
       const x = memory.view(dtype) as Uint32Array;
-      return { words: 1, read: (at, words, to) => void (words[0]![to] = x[at]!) };
+      return {
+        words: 1,
+        bits: 8 * dtypeInfo(dtype).itemsize,
+        read: (at, words, to) => void (words[0]![to] = x[at]!),
+        row(at, step, n, [w]) {
+          for (let i = 0; i < n; i++) w![i] = x[at + i * step]!;
+        },
+      };
     }
     case "int8":
     case "int16":
     case "int32": {
-      const x = memory.view(dtype) as Int32Array;
-      return { words: 1, read: (at, words, to) => void (words[0]![to] = x[at]! ^ 0x80000000) };
+      const x = memory.view(dtype) as Int32Array, bits = 8 * dtypeInfo(dtype).itemsize, smallest = 2 ** (bits - 1);
+      return {
+        words: 1,
+        bits,
+        read: (at, words, to) => void (words[0]![to] = x[at]! + smallest),
+        row(at, step, n, [w]) {
+          for (let i = 0; i < n; i++) w![i] = x[at + i * step]! + smallest;
+        },
+      };
     }
     case "int64":
     case "uint64": {
@@ -76,20 +94,45 @@ function keyReader(memory: HostMemory, dtype: DType): KeyReader {
           words[0]![to] = x[2 * at]!;
           words[1]![to] = x[2 * at + 1]! ^ flip;
         },
+        row(at, step, n, [low, high]) {
+          for (let i = 0, from = 2 * at; i < n; i++, from += 2 * step) {
+            low![i] = x[from]!;
+            high![i] = x[from + 1]! ^ flip;
+          }
+        },
       };
     }
     case "float16":
     case "bfloat16": {
       const x = words16(), infinity = dtype === "float16" ? 0x7c00 : 0x7f80;
-      return { words: 1, read: (at, words, to) => void (words[0]![to] = float16Key(x[at]!, infinity)) };
+      return {
+        words: 1,
+        bits: 16,
+        read: (at, words, to) => void (words[0]![to] = float16Key(x[at]!, infinity)),
+        row(at, step, n, [w]) {
+          for (let i = 0; i < n; i++) w![i] = float16Key(x[at + i * step]!, infinity);
+        },
+      };
     }
     case "float32": {
       const x = words32();
-      return { words: 1, read: (at, words, to) => void (words[0]![to] = float32Key(x[at]!)) };
+      return {
+        words: 1,
+        read: (at, words, to) => void (words[0]![to] = float32Key(x[at]!)),
+        row(at, step, n, [w]) {
+          for (let i = 0; i < n; i++) w![i] = float32Key(x[at + i * step]!);
+        },
+      };
     }
     case "float64": {
       const x = words32();
-      return { words: 2, read: (at, words, to) => void float64Key(x[2 * at]!, x[2 * at + 1]!, words, 0, to) };
+      return {
+        words: 2,
+        read: (at, words, to) => void float64Key(x[2 * at]!, x[2 * at + 1]!, words, 0, to),
+        row(at, step, n, words) {
+          for (let i = 0, from = 2 * at; i < n; i++, from += 2 * step) float64Key(x[from]!, x[from + 1]!, words, 0, i);
+        },
+      };
     }
     case "complex64": {
       const x = words32();
@@ -136,30 +179,43 @@ const FEW = 48;
 class RowSorter {
   readonly keys: Uint32Array[];
   readonly #n: number;
+  /** Positions, and beside them one word of the keys in their order: what is moved is read in a row. */
   #from: Uint32Array;
   #to: Uint32Array;
+  #word: Uint32Array;
+  #moved: Uint32Array;
+  readonly #digit: number;
   readonly #bits: number;
   readonly #counts: Uint32Array;
 
-  constructor(words: number, n: number) {
+  constructor(words: number, bits: number, n: number) {
     this.keys = makeWords(words, n);
     this.#n = n;
-    [this.#from, this.#to] = makeWords(2, n) as [Uint32Array, Uint32Array];
-    this.#bits = n < 8192 ? 8 : 11;
-    this.#counts = new Uint32Array(new ArrayBuffer(4 << this.#bits));
+    [this.#from, this.#to, this.#word, this.#moved] = makeWords(4, n) as [
+      Uint32Array,
+      Uint32Array,
+      Uint32Array,
+      Uint32Array,
+    ];
+    this.#bits = bits;
+    this.#digit = n < 8192 || bits === 8 ? 8 : 11;
+    this.#counts = new Uint32Array(new ArrayBuffer(4 << this.#digit));
   }
 
   /** The stable order of `keys`: positions, smallest key first; valid until the next call. */
   sort(): Uint32Array {
-    const order = this.#from;
-    for (let i = 0; i < this.#n; i++) order[i] = i;
-    if (this.#n <= FEW) {
+    const n = this.#n, order = this.#from;
+    for (let i = 0; i < n; i++) order[i] = i;
+    if (n <= FEW) {
       this.#insert(order);
       return order;
     }
-    for (const word of this.keys) {
-      for (let shift = 0; shift < 32; shift += this.#bits) this.#pass(word, shift);
-    }
+    this.keys.forEach((key, k) => {
+      const from = this.#from, word = this.#word;
+      if (k === 0) word.set(key);
+      else for (let i = 0; i < n; i++) word[i] = key[from[i]!]!;
+      for (let shift = 0; shift < this.#bits; shift += this.#digit) this.#pass(shift);
+    });
     return this.#from;
   }
 
@@ -172,8 +228,9 @@ class RowSorter {
     }
   }
 
-  #pass(word: Uint32Array, shift: number): void {
+  #pass(shift: number): void {
     const n = this.#n, counts = this.#counts, mask = counts.length - 1;
+    const word = this.#word, moved = this.#moved, from = this.#from, to = this.#to;
     counts.fill(0);
     for (let i = 0; i < n; i++) counts[word[i]! >>> shift & mask]!++;
     if (counts[word[0]! >>> shift & mask] === n) return;
@@ -183,11 +240,13 @@ class RowSorter {
       counts[d] = sum;
       sum += count;
     }
-    const from = this.#from, to = this.#to;
     for (let i = 0; i < n; i++) {
-      const at = from[i]!;
-      to[counts[word[at]! >>> shift & mask]!++] = at;
+      const w = word[i]!, at = counts[w >>> shift & mask]!++;
+      moved[at] = w;
+      to[at] = from[i]!;
     }
+    this.#word = moved;
+    this.#moved = word;
     this.#from = to;
     this.#to = from;
   }
@@ -208,14 +267,15 @@ export function sortRows(input: HostArray, output: HostArray, positions: boolean
   const { shape, strides } = input;
   const axis = shape.length - 1, n = shape[axis]!;
   if (n === 0) return;
-  const { words, read } = keyReader(input.memory, input.dtype);
-  const sorter = new RowSorter(words, n);
+  const reader = keyReader(input.memory, input.dtype);
+  const sorter = new RowSorter(reader.words, reader.bits ?? 32, n);
   const from = units(input.memory, dtypeInfo(input.dtype).itemsize);
   const to = units(output.memory, dtypeInfo(output.dtype).itemsize);
   const sx = strides[axis]!, sy = output.strides[axis]!;
   forEachOffset(shape.slice(0, -1), strides, output.strides, (a, b) => {
     const at = input.offset + a;
-    for (let i = 0; i < n; i++) read(at + i * sx, sorter.keys, i);
+    if (reader.row !== undefined) reader.row(at, sx, n, sorter.keys);
+    else for (let i = 0; i < n; i++) reader.read(at + i * sx, sorter.keys, i);
     const order = sorter.sort();
     let y = (output.offset + b) * to.per;
     const step = sy * to.per;
@@ -227,7 +287,8 @@ export function sortRows(input: HostArray, output: HostArray, positions: boolean
     } else {
       for (let i = 0; i < n; i++, y += step) {
         const x = (at + order[i]! * sx) * from.per;
-        for (let u = 0; u < from.per; u++) to.x[y + u] = from.x[x + u]!;
+        to.x[y] = from.x[x]!;
+        for (let u = 1; u < from.per; u++) to.x[y + u] = from.x[x + u]!;
       }
     }
   });
