@@ -14,7 +14,7 @@ const timed = ["async_test.ts"];
 /** Files that take long: they begin first, so that none is left alone at the end. */
 const long = ["cuda_nvrtc_test.ts", "cuda_golden_test.ts", "cuda_faults_test.ts", "sort_native_test.ts"];
 const usage =
-  "node scripts/test.mjs [--runtimes=deno,bun,node] [--embedded[=node]] [--clang=node] [--checks] [--jobs=2] [file or word…]";
+  "node scripts/test.mjs [--runtimes=deno,bun,node] [--embedded[=node]] [--clang=node] [--checks] [--jobs=3] [file or word…]";
 const stray = process.argv.slice(2).find((arg) =>
   /^-/.test(arg) && !/^--(runtimes|embedded|clang|checks|jobs)(=|$)/.test(arg)
 );
@@ -28,7 +28,8 @@ const option = (/** @type {string} */ name) => {
   return found === undefined ? undefined : found.split("=")[1] ?? "";
 };
 const seconds = Number(process.env.TNP_TEST_TIMEOUT ?? 600);
-const jobs = Number(option("jobs") || Math.min(2, availableParallelism()));
+// One more than cores, up to three: tests also wait, for processes, timers and disks.
+const jobs = Number(option("jobs") || Math.min(3, availableParallelism() + 1));
 const runtimes = list(option("runtimes")) ?? [...runtimeNames];
 const embedded = option("embedded");
 const clang = spawnSync("clang", ["--version"]).status === 0;
@@ -94,7 +95,7 @@ function prepare({ runtime, kind }) {
   const out = mkdtempSync(join(tmpdir(), "tnp-test-")), temporary = join(out, "tmp");
   mkdirSync(temporary);
   process.on("exit", () => rmSync(out, { recursive: true, force: true }));
-  // Two processes share the cores, so waiting threads must not spin.
+  // Processes share the cores, so waiting threads must not spin.
   // What a test that was ended leaves behind goes with the folder.
   const env = childEnv({ OMP_WAIT_POLICY: "passive", TMPDIR: temporary, ...environments[kind] });
   return { runtime, label, command: found.command, files: chosen, env, out, sum: { passed: 0, failed: 0 } };
