@@ -95,6 +95,27 @@ describe("arena", () => {
     assert.equal(arena.stats().count, 6);
   });
 
+  test("cuts middling blocks out of slabs, and slabs that everything was given back of come again", () => {
+    const arena = new Arena(cpu);
+    const blocks = Array.from({ length: 70 }, () => arena.allocate(8000));
+    assert.equal(new Set(blocks.map((b) => b.memory.buffer)).size, 5);
+    // Two blocks live at any time, given back in the order in which they came.
+    const seen = new Set<ArrayBuffer>();
+    let before = arena.allocate(8000);
+    for (let i = 0; i < 200; i++) {
+      const next = arena.allocate(8000);
+      seen.add(next.memory.buffer);
+      before.release();
+      before = next;
+    }
+    assert.ok(seen.size <= 3, `${seen.size} slabs`);
+    for (const block of blocks) block.release();
+    assert.ok(arena.stats().cached > 0);
+    arena.trim();
+    assert.equal(arena.stats().cached, 0);
+    assert.equal(arena.stats().count, 1);
+  });
+
   test("aligns blocks once addresses are known", () => {
     if (!available().ok) {
       assert.ok(!available().ok);

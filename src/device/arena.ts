@@ -12,9 +12,11 @@ import type { Ranges } from "./ranges.ts";
 
 /** Every block starts at a multiple of this where addresses are known. */
 const ALIGN = 64;
-/** Blocks up to this size come out of slabs. */
-const SMALL = 4096;
-const SLAB = 64 << 10;
+/** Blocks up to these sizes come out of slabs of these sizes: less than what the C library maps anew each time. */
+const SMALL = 4096, SLAB = 64 << 10;
+const MEDIUM = 16384, MEDIUM_SLAB = 112 << 10;
+/** Slabs with nothing left in them that are kept. */
+const SPARE = 4;
 
 /** Blocks from this size on lie on huge pages: their first use takes a third of the time, and later ones miss no TLB. */
 const HUGE = 4 << 20;
@@ -66,6 +68,8 @@ interface Account {
   count: number;
   /** The part of a heap that the memory is; null for a buffer of its own, and when the part was given back. */
   part: { readonly free: Ranges; readonly start: number; readonly byteLength: number } | null;
+  /** The slabs it is one of. */
+  slabs?: Slabs;
 }
 
 /** An `ArrayBuffer`, or a part of a heap, with its typed arrays and its native address, each made once. */
@@ -235,6 +239,52 @@ class Kept {
   }
 }
 
+/** Slabs of one size, each cut into blocks from its start. Those that everything was given back of come again. */
+class Slabs {
+  readonly #bytes: number;
+  #slab: HostMemory | null = null;
+  #top = 0;
+  #empty: HostMemory[] = [];
+
+  constructor(bytes: number) {
+    this.#bytes = bytes;
+  }
+
+  /** Bytes of slabs that are kept. */
+  get cached(): number {
+    return this.#bytes * this.#empty.length;
+  }
+
+  /** The slab that has room for another block. */
+  slab(size: number, make: (bytes: number) => HostMemory): HostMemory {
+    if (this.#slab !== null && this.#top + size <= this.#slab.byteLength) return this.#slab;
+    this.#slab = null;
+    this.#slab = this.#empty.pop() ?? make(this.#bytes);
+    this.#top = 0;
+    return this.#slab;
+  }
+
+  /** Where in that slab a block of this size lies from now on. */
+  cut(size: number): number {
+    const at = this.#top;
+    this.#top = at + size;
+    return at;
+  }
+
+  /** Takes a block back: the newest one goes back onto the slab, and so does all of one with nothing left in it. */
+  give(memory: HostMemory, byteOffset: number, byteLength: number): void {
+    const empty = memory.account!.count === 0;
+    if (memory === this.#slab) {
+      if (empty) this.#top = 0;
+      else if (byteOffset + byteLength === this.#top) this.#top = byteOffset;
+    } else if (empty && this.#empty.length < SPARE) this.#empty.push(memory);
+  }
+
+  trim(): void {
+    this.#empty = [];
+  }
+}
+
 /** Gives the part of a heap back that an account is of. */
 function giveBack(account: Account): void {
   const { part } = account;
@@ -255,11 +305,11 @@ export class Arena {
   /** Blocks given back: buffers, and parts of the heap. */
   readonly #kept = new Kept();
   readonly #keptInHeap = new Kept();
-  #slab: HostMemory | null = null;
+  #small = new Slabs(SLAB);
+  #medium = new Slabs(MEDIUM_SLAB);
   #unseen = 0;
   /** Fresh bytes since the last collection of what is young; below zero at first. */
   #young = YOUNG - START;
-  #top = 0;
   /** Keeps the counters right for what the collector takes; holds no memory itself. */
   readonly #collected = new FinalizationRegistry<Account>((account) => {
     this.#live -= account.bytes;
@@ -282,14 +332,20 @@ export class Arena {
     if (this.#addressOf !== null) return;
     this.#addressOf = addressOf;
     this.#huge = huge;
-    this.#slab = null;
+    this.#newSlabs();
   }
 
   /** From now on memory comes out of a heap as long as that has room; null ends that. Blocks of another one that come back are not kept. */
   set heap(heap: Heap | null) {
     this.#keptInHeap.trim(0);
     this.#heap = heap;
-    this.#slab = null;
+    this.#newSlabs();
+  }
+
+  /** What was cut so far is not cut again. */
+  #newSlabs(): void {
+    this.#small = new Slabs(SLAB);
+    this.#medium = new Slabs(MEDIUM_SLAB);
   }
 
   /** Bytes of given-back blocks that are kept. */
@@ -308,7 +364,7 @@ export class Arena {
    * @throws OutOfMemoryError telling what is live, after everything kept was let go
    */
   allocate(byteLength: number): HostBuffer {
-    if (byteLength <= SMALL) return this.#small(byteLength);
+    if (byteLength <= MEDIUM) return this.#cut(byteLength <= SMALL ? this.#small : this.#medium, byteLength);
     const size = sizeClass(byteLength);
     const memory = this.#keptInHeap.take(size) ?? this.#inHeap(size) ?? this.#kept.take(size) ??
       this.#fresh(size, byteLength);
@@ -334,11 +390,9 @@ export class Arena {
     account.count--;
     this.#live -= byteLength;
     this.#count--;
-    if (byteLength <= SMALL) {
-      if (memory !== this.#slab) return;
-      // The newest block goes back onto the bump pointer, and so does a slab with nothing left in it.
-      if (account.count === 0) this.#top = 0;
-      else if (byteOffset + byteLength === this.#top) this.#top = byteOffset;
+    const { slabs } = account;
+    if (slabs !== undefined) {
+      if (slabs === this.#small || slabs === this.#medium) slabs.give(memory, byteOffset, byteLength);
       return;
     }
     const { part } = account;
@@ -351,12 +405,16 @@ export class Arena {
 
   /** Lets go of kept blocks, oldest first, buffers before parts of the heap, until at most `bytes` are kept. */
   trim(bytes = 0): void {
+    if (this.#cached > bytes) {
+      this.#small.trim();
+      this.#medium.trim();
+    }
     this.#kept.trim(Math.max(0, bytes - this.#keptInHeap.bytes));
     this.#keptInHeap.trim(bytes);
   }
 
   get #cached(): number {
-    return this.#kept.bytes + this.#keptInHeap.bytes;
+    return this.#kept.bytes + this.#keptInHeap.bytes + this.#small.cached + this.#medium.cached;
   }
 
   /** Counters in bytes. Within one synchronous stretch `live` and `count` include what only the collector will give back. */
@@ -370,21 +428,18 @@ export class Arena {
     if (this.#live > this.#peak) this.#peak = this.#live;
   }
 
-  #small(byteLength: number): HostBuffer {
+  #cut(slabs: Slabs, byteLength: number): HostBuffer {
     const size = Math.max(ALIGN, Math.ceil(byteLength / ALIGN) * ALIGN);
-    let slab = this.#slab;
-    if (slab === null || this.#top + size > slab.byteLength) {
-      slab = this.#slab = this.#inHeap(SLAB) ?? this.#fresh(SLAB, SLAB);
-      this.#top = 0;
-    }
-    const at = this.#top;
-    this.#top = at + size;
+    const slab = slabs.slab(size, this.#makeSlab);
     const account = slab.account!;
+    account.slabs = slabs;
     account.bytes += size;
     account.count++;
     this.#add(size);
-    return new HostBuffer(this.#device, slab, at, size, this);
+    return new HostBuffer(this.#device, slab, slabs.cut(size), size, this);
   }
+
+  readonly #makeSlab = (bytes: number): HostMemory => this.#inHeap(bytes) ?? this.#fresh(bytes, bytes);
 
   /** A part of the heap; undefined where there is none, or no room. */
   #inHeap(byteLength: number): HostMemory | undefined {
