@@ -2,12 +2,14 @@
  * The positions of true values, which become a result's length: so they are found during the call, and not enqueued.
  * @module
  */
-import { addressOf, native } from "../../ffi/mem.ts";
+import { addressOf } from "../../ffi/mem.ts";
 import { cNonzero, nonzeroParts } from "../../kernels/preamble/nonzero.ts";
 import { sizeOf } from "../base/shape.ts";
 import type { HostBuffer } from "./arena.ts";
 import type { Device } from "./device.ts";
+import { callNative } from "./native_call.ts";
 import { NativeCode } from "./native_code.ts";
+import { Slots } from "./slots.ts";
 import { threadCount } from "./threads.ts";
 
 /** Up to this many truth values JavaScript takes no longer than the calls. */
@@ -18,6 +20,8 @@ const COST = 4;
 const SHARE = 65536;
 
 let code: NativeCode | null = null;
+/** Where each part begins, and the mask of the call under way: what only an address leads to, the collector takes. */
+const call: { starts: Slots | null; mask: HostBuffer | null } = { starts: null, mask: null };
 
 /** Forgets the code, so that it is tried again. */
 export function forgetNonzero(): void {
@@ -48,23 +52,26 @@ export function findNonzero(device: Device, mask: HostBuffer, byteOffset: number
     return { buffer, count };
   }
   const parts = Math.max(1, Math.min(nonzeroParts, threadCount(), Math.floor(n / SHARE)));
-  const starts = new BigInt64Array(new ArrayBuffer(8 * (parts + 1)));
+  const starts = call.starts ??= new Slots(nonzeroParts + 1);
+  const { words } = starts;
+  starts.integer(parts, 0);
+  call.mask = mask;
   const at = mask.memory.address(addressOf) + mask.byteOffset + byteOffset;
-  const numbers = [at, n, 0, parts, addressOf(starts), 0, rank, ...shape];
-  const block = BigInt64Array.from(numbers, BigInt), address = native(addressOf(block));
-  run(address);
-  let total = 0n;
+  const numbers = [at, n, 0, parts, addressOf(starts.bytes), 0, rank, ...shape];
+  callNative(run, numbers);
+  let count = 0;
   for (let p = 0; p <= parts; p++) {
-    const count = starts[p]!;
-    starts[p] = total;
-    total += count;
+    const some = words[2 * p]! + words[2 * p + 1]! * 2 ** 32;
+    starts.integer(p, count);
+    count += some;
   }
-  const count = Number(total), buffer = allocate(count);
+  const buffer = allocate(count);
   if (count > 0) {
-    block[2] = BigInt(buffer.memory.address(addressOf) + buffer.byteOffset);
-    block[5] = total;
-    run(address);
+    numbers[2] = buffer.memory.address(addressOf) + buffer.byteOffset;
+    numbers[5] = count;
+    callNative(run, numbers);
   }
+  call.mask = null;
   return { buffer, count };
 }
 
