@@ -10,6 +10,9 @@ import { cpu } from "../src/device/cpu.ts";
 import { nullDevice } from "../src/device/null.ts";
 import { planCache } from "../src/graph/cache.ts";
 import { planMemory } from "../src/graph/memory.ts";
+import { makePlan } from "../src/graph/plan.ts";
+import { simplify } from "../src/graph/simplify.ts";
+import { Walk } from "../src/graph/topo.ts";
 import "../src/prims/mod.ts";
 import { compilePlan, evaluate, fromBytes, readBytes, readBytesAsync } from "../src/transform/evaluate.ts";
 
@@ -542,6 +545,20 @@ test("a temporary that is read for the last time makes room for what is written"
     const total = part.reduce((a, b) => a + b);
     part.forEach((v, i) => assert.ok(Math.abs(got[100 * row + i]! - v / total) < 1e-7));
   }
+});
+
+test("what has a handle is stored for two kernels of a plan without being kept", () => {
+  const values = range(40000).map((i) => Math.sin(i * i)), x = array(values, [40, 1000]);
+  const e = op.exp(op.neg(x)).hold(), y = op.div(e, op.reshape(op.sum(e, [1]), [40, 1])).hold();
+  const walk = new Walk();
+  walk.run([y]);
+  const { steps, sizes, temporary } = makePlan(simplify(walk, cpu.traits), cpu, walk.leafCount);
+  walk.clear();
+  assert.deepEqual(steps.map(({ kernel }) => kernel!.kind), ["map", "reduce", "map"]);
+  assert.deepEqual([sizes, temporary], [[160000], 160]);
+  evaluate([y]);
+  assert.deepEqual([e.finished, e.computed], [false, 1]);
+  near(numbers(e), values.map((v) => Math.exp(-v)));
 });
 
 test("memory that is read in another order is not written over", () => {

@@ -29,6 +29,8 @@ export interface Fusion {
   /** In an order in which they can run. */
   readonly groups: readonly Group[];
   readonly stored: ReadonlySet<GNode>;
+  /** Those of them that have a handle but are stored for this plan only: memory is not kept for what is computed again so soon. */
+  readonly passing: ReadonlySet<GNode>;
   /** Rough work per element of everything fused into a node's expression. */
   readonly cost: ReadonlyMap<GNode, number>;
   readonly traits: Traits;
@@ -37,8 +39,8 @@ export interface Fusion {
 /** Most nodes fused into one kernel, and most arrays it reads. */
 const MAX_NODES = 200, MAX_READS = 36, MAX_SINKS = 12, MAX_EPILOGUE = 24;
 /**
- * Work per element up to which what would cost more than memory is computed in two kernels: an array of fewer elements, as another launch
- * costs more, and one with a handle, for which it would be kept.
+ * Work per element up to which an array of fewer elements is computed in two kernels, as another launch costs more, and one with a handle
+ * is not kept for that.
  */
 const MORE = 16, SMALL = 32768;
 
@@ -135,10 +137,10 @@ export function fuse(graph: Graph, forced: ReadonlySet<GNode>, traits: Traits): 
   const keep = (n: GNode) =>
     n.root || forced.has(n) || (n.again && (n.held || n.consumers.some((c) => !c.again)) && !isTrivial(n));
   const { ends, hostOf } = epilogues(nodes, keep);
-  const { stored, required } = store(graph, forced, keep, cost, ends, hostOf, traits);
+  const { stored, required, passing } = store(graph, forced, keep, cost, ends, hostOf, traits);
   const groups = merge(nodes, stored, ends);
   unstore(groups, stored, required);
-  return { groups: order(groups), stored, cost, traits };
+  return { groups: order(groups), stored, passing, cost, traits };
 }
 
 /** Work per element of each node with all that is fused into it, were nothing but heavy nodes stored. */
@@ -233,7 +235,7 @@ function store(
   traits: Traits,
 ) {
   const { nodes } = graph;
-  const stored = new Set<GNode>(), required = new Set<GNode>();
+  const stored = new Set<GNode>(), required = new Set<GNode>(), passing = new Set<GNode>();
   const uses = new Map<GNode, Set<number>>();
   const count: number[] = [];
   const reads: Set<GNode>[] = [];
@@ -307,9 +309,10 @@ function store(
         required.add(n);
       } else if (
         !isTrivial(n) &&
-        (groups.size > 2 || (groups.size === 2 && cost.get(n)! > (n.held || n.size < SMALL ? MORE : traits.recompute)))
+        (groups.size > 2 || (groups.size === 2 && cost.get(n)! > (n.size < SMALL ? MORE : traits.recompute)))
       ) {
         keeps = true;
+        if (n.held && groups.size === 2 && cost.get(n)! <= MORE) passing.add(n);
       }
     }
     if (!keeps && n.role !== "scalar") {
@@ -330,7 +333,7 @@ function store(
       else use(x, into);
     });
   }
-  return { stored, required };
+  return { stored, required, passing };
 }
 
 /** What a sink reads: stored nodes, and whether only ever at its own point. */

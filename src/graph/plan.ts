@@ -234,7 +234,7 @@ function resultOf(root: GNode, fusion: Fusion) {
 
 /** Puts works, memory and results together. */
 function assemble(graph: Graph, fusion: Fusion, works: readonly (readonly Work[])[], leafCount: number): Parts {
-  const { stored } = fusion;
+  const { stored, passing } = fusion;
   const flat = works.flat();
   const roots = graph.roots.map((root) => resultOf(root, fusion)!);
 
@@ -257,7 +257,10 @@ function assemble(graph: Graph, fusion: Fusion, works: readonly (readonly Work[]
   for (const node of graph.nodes) {
     if (node.role === "leaf" || node.role === "scalar" || node.role === "iota") continue;
     if (stored.has(node)) {
-      if (!node.held && !own.has(node)) continue;
+      if (!own.has(node)) {
+        if (passing.has(node)) fused.push(...node.origins);
+        if (!node.held || passing.has(node)) continue;
+      }
       give(node);
       for (const at of node.origins) {
         kept.push(at);
