@@ -41,6 +41,14 @@ function farFunctions(body: readonly Expr[]): Far[] {
   return found;
 }
 
+/** A half before it is rounded to what is stored: storing rounds, too. */
+function unrounded(dtype: ScalarType, text: string): string {
+  const round = dtype === "float16" ? "f16_round" : dtype === "bfloat16" ? "bf16_round" : null;
+  if (round === null || !text.startsWith(`${round}(`)) return text;
+  const inner = text.slice(round.length), value = bare(inner);
+  return value === inner ? text : value;
+}
+
 /** What the loops of all kinds of kernels share; a kind says what its loops are. */
 export abstract class CText implements Dialect {
   protected readonly k: Kernel;
@@ -51,6 +59,8 @@ export abstract class CText implements Dialect {
   protected readonly inner: number;
   /** Points from which on threads are used: some 25 microseconds of one, as sleeping threads take as long to wake. */
   protected readonly threshold: number;
+  /** Operands whose one element of a row has a name of its own, `h` and their number. */
+  protected readonly held = new Set<number>();
   /** Whether arguments are known not to be far. */
   #near = false;
 
@@ -132,6 +142,7 @@ export abstract class CText implements Dialect {
       case "load":
       case "gather": {
         const { operand, component } = e.arg as LoadArg;
+        if (this.held.has(operand)) return this.value(e.dtype, `h${operand}`);
         let at = point.operand(operand);
         e.src.forEach((s, j) => at += ` + ${text(s)} * x${operand}g${j}`);
         if (component) at += " + 1";
@@ -168,7 +179,7 @@ export abstract class CText implements Dialect {
   }
 
   protected store(dtype: ScalarType, at: string, from: ScalarType, text: string): void {
-    const v = bare(cCast(from, dtype, text));
+    const v = unrounded(dtype, bare(cCast(from, dtype, text)));
     const bits = dtype === "float16" ? `f16_bits(${v})` : dtype === "bfloat16" ? `bf16_bits(${v})` : v;
     this.out.line(`${at} = ${bits};`);
   }

@@ -110,7 +110,13 @@ export class CMap extends CText {
 
   /** The innermost loop, from `from` to `to`. */
   #inner(point: Point, from = "(ix)from", to = "to"): void {
-    const { k } = this, last = k.rank - 1;
+    const { k, out } = this, last = k.rank - 1;
+    // In a choice the compiler would load what is the same for a row only where it is chosen, and not by vectors.
+    k.operands.forEach((o, j) => {
+      if (o.access !== "single" || o.virtual || o.gathered > 0 || o.components > 1) return;
+      out.line(`const ${cMemory[o.dtype]} h${j} = p${j}[0];`);
+      this.held.add(j);
+    });
     this.vectors(`for (ix i = ${from}; i < ${to}; i++) {`, point, () => {
       const texts = this.emit.emit(k.body, point);
       this.storeAll(k.body, this.settle(k.body, texts), (a) => this.offset(a, last, "i"));

@@ -101,20 +101,15 @@ ${poly("exp", "r")}
   const ${t} h = expm1_quarter_${t}(__builtin_fabs${s}(x), &l), q = h + l;
   return 2 * (q + (0.25${s} + 0.25${s} / (4 * q + 1)));
 }`,
-      tanh: f32
-        ? `INLINE f32 tanh_f32(f32 x) {
-  const f32 a = __builtin_fabsf(x), z = x * x;
-${poly("tanh", "z")}
-  const f32 low = mad_f32(x * z, p, x), high = 1 - 2 / (exp_f32(2 * a) + 1);
-  return __builtin_copysignf(a < 0.625f ? low : high, x);
-}`
-        : `INLINE ${t} tanh_${t}(${t} x) {
-  const ${t} a = __builtin_fabs${s}(x), b = a > 22 ? 22 : a;
-  ${t} l;
-  const ${t} h = expm1_quarter_${t}(2 * b, &l), q = 2 * h, d = q + 1, r = q / d;
-  // What the division and the divisor lost, over 1 + q: 1 / (1 + q) = 1 - r. It matters for small results.
-  const ${t} e = (fma_${t}(-r, d, q) + 2 * l - r * ((q - (d - 1)) + 2 * l)) * (1 - r), y = q < 1 ? r + e : r;
-  return __builtin_copysign${s}(a < 0x1p-60${s} ? a : y, x);
+      // q / (q + 2) with q = exp(2 a) - 1, and once more with its remainder and what the divisor lost.
+      tanh: `INLINE ${t} tanh_${t}(${t} x) {
+  const ${t} a = __builtin_fabs${s}(x), c = a > ${num(f32 ? 10 : 22)} ? ${num(f32 ? 20 : 44)} : 2 * a;
+  const ${t} k = mad_${t}(c, ${part("log2e", 0)}, ${magic}), n = k - ${magic};
+  const ${t} r = mad_${t}(n, -${part("ln2", 1)}, mad_${t}(n, -${part("ln2", 0)}, c));
+${poly("exp", "r")}
+  const ${t} w = pow2_${t}(k), q = mad_${t}(w, mad_${t}(r * r, p, r), w - 1);
+  const ${t} d = q + 2, i = 1 / d, y = q * i, e = fma_${t}(-y, d, q) - y * (q - (d - 2));
+  return __builtin_copysign${s}(mad_${t}(e, i, y), x);
 }`,
     };
   });

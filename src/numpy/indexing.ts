@@ -372,8 +372,10 @@ function withSlices(x: Node, parts: readonly Part[], value: Node, mode: Mode): N
   x.shape.forEach((n, axis) => {
     const [start, step, length] = [starts[axis]!, steps[axis]!, lengths[axis]!];
     if (length === n && Math.abs(step) === 1) return;
-    const position = ops.iota(x.shape.map((m, d) => d === axis ? m : 1), axis, "int64", x.device);
-    const int = (v: number): Node => ops.scalar(BigInt(v), "int64", x.device);
+    // Vectors compare twice as many positions of 32 bits.
+    const dtype = n < 2 ** 31 ? "int32" : "int64";
+    const position = ops.iota(x.shape.map((m, d) => d === axis ? m : 1), axis, dtype, x.device);
+    const int = (v: number): Node => ops.scalar(dtype === "int32" ? v : BigInt(v), dtype, x.device);
     const low = Math.min(start, start + (length - 1) * step);
     const high = Math.max(start, start + (length - 1) * step);
     if (length === 1) and(ops.equal(position, int(low)));

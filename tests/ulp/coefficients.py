@@ -98,10 +98,6 @@ fits = {
         "`(cos(r) - 1 + r^2 / 2) / r^4` in r^2, |r| <= pi/4",
         lambda z: (mp.cos(mp.sqrt(z)) - 1 + z / 2) / z**2, mpf(10) ** -12, quarter, 3, 6, lambda z: z * z,
     ),
-    "tanh": (
-        "`(tanh(x) - x) / x^3` in x^2, x <= 5/8",
-        lambda z: (mp.tanh(mp.sqrt(z)) / mp.sqrt(z) - 1) / z, mpf(10) ** -20, mpf("0.391"), 6, 0, lambda z: z,
-    ),
     "asin": (
         "`(asin(x) - x) / x^3` in x^2, x^2 <= 1/4",
         lambda z: (mp.asin(mp.sqrt(z)) / mp.sqrt(z) - 1) / z, mpf(10) ** -20, mpf("0.2501"), 5, 13, lambda z: z,
