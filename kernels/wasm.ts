@@ -28,6 +28,8 @@ import type { WasmFeatures } from "./wasm_probe.ts";
 import { addCallees, calleeCost, imports } from "./wasm_scalar.ts";
 import {
   formOf,
+  isHalf,
+  laneFirst,
   loadVec,
   maskOf,
   partsOf,
@@ -61,12 +63,12 @@ const commutative: ReadonlySet<MonoidName> = new Set(["sum", "prod", "min", "max
 /**
  * Compiles a kernel to WebAssembly.
  *
- * @returns null for what this dialect cannot say: gathers, scatters, scans, and a few operations
+ * @returns null for what this dialect cannot say: gathers, scatters, and a few operations
  */
 export function compileWasm(kernel: Kernel, features: WasmFeatures = { fused: false }): WasmModule | null {
   const m = kernel.reduction;
-  if (kernel.kind !== "map" && kernel.kind !== "reduce") return null;
-  if (m !== null && !commutative.has(m.name)) return null;
+  if (kernel.kind === "scatter") return null;
+  if (kernel.kind === "reduce" && !commutative.has(m!.name)) return null;
   if (kernel.operands.some((o) => o.gathered > 0) || kernel.scalars.length > stateBase / 8) return null;
   try {
     return new WasmText(kernel, features).module();
@@ -126,8 +128,8 @@ class WasmText {
     this.#body = roots.slice(0, k.body.length);
     this.#epilogue = roots.slice(k.body.length, k.body.length + epilogue.length);
     this.#combine = roots.slice(k.body.length + epilogue.length);
-    this.#mode = k.kind === "map" ? "map" : k.inner === "kept" ? "columns" : "rows";
-    this.#plainSum = m !== null && isPlainSum(m);
+    this.#mode = k.kind === "map" ? "map" : k.kind === "scan" ? "scan" : k.inner === "kept" ? "columns" : "rows";
+    this.#plainSum = k.kind === "reduce" && isPlainSum(m!);
     this.#exact = this.#plainSum && m!.dtypes.every((d) => d === "float64");
     this.#wide = this.#plainSum && m!.dtypes.every((d) => d === "float32");
     this.#inner = m === null ? [] : m.dtypes.map(formOf);
@@ -154,7 +156,7 @@ class WasmText {
       roots.forEach(visit);
     };
     want(this.#body, false);
-    want(this.#epilogue, true);
+    want(this.#epilogue, this.#mode !== "scan");
     const outputs = k.outputs.map((o) => dtypes[o.dtype].itemsize * o.components);
     const columns = this.#mode === "columns" ? this.#forms.map((f) => 4 * partsOf(f)) : [];
     const sizes = [...wanted.map((s) => s.bytes), ...outputs, ...columns];
@@ -179,6 +181,7 @@ class WasmText {
   module(): WasmModule {
     if (this.#mode === "map") this.#map();
     else if (this.#mode === "rows") this.#rows();
+    else if (this.#mode === "scan") this.#scan();
     else this.#reduceColumns();
     if (this.#w.bytes.length > mostBytes) throw new Inexpressible(`a body of ${this.#w.bytes.length} bytes`);
     const module = this.#module;
@@ -196,7 +199,10 @@ class WasmText {
   }
 
   #cost(): { readonly cost: number; readonly copies: number } {
-    const arrays = [...this.#slots.filter((s) => !s.kept), ...(this.#mode === "map" ? this.#outputs : [])];
+    const arrays = [
+      ...this.#slots.filter((s) => !s.kept),
+      ...(this.#mode === "map" || this.#mode === "scan" ? this.#outputs : []),
+    ];
     const bytes = arrays.reduce((sum, a) => sum + a.bytes, 0);
     const seen = new Set<Value>();
     const visit = (v: Value): number => {
@@ -208,7 +214,9 @@ class WasmText {
     const i = this.#i();
     const vectors = this.#vectors(i, 0);
     const ops = this.#body.flatMap((e) => [...vectors.of(e).parts]).reduce((sum, v) => sum + visit(v), 0);
-    return { cost: 0.05 + bytes * 0.01 + ops / 4, copies: 0.15 + bytes * 0.04 };
+    // Points of a scan wait for one another.
+    const wait = this.#mode === "scan" ? 1 : 0;
+    return { cost: 0.05 + wait + bytes * 0.01 + ops / 4, copies: 0.15 + bytes * 0.04 };
   }
 
   // Values
@@ -554,6 +562,66 @@ class WasmText {
     );
   }
 
+  /** Points one after the other, as their results are: running values are lane 0 of vectors. */
+  #scan(): void {
+    const w = this.#w, g = this.#g;
+    // A half is rounded after each step, which a vector of one takes longer for.
+    if (this.#k.reduction!.dtypes.some(isHalf)) throw new Inexpressible("running halves");
+    const [counter, row, end] = [w.local("i32"), w.local("i32"), w.local("i32")] as const;
+    const i = this.#i(), r = this.#local(row, "i32", 1), last = this.#local(end, "i32", 1);
+    const accs = this.#forms.map((form): Acc => ({ form, locals: [w.local("v128")] }));
+    const places = accs.map((_, j) => stateBase + 16 * j);
+    if (stateBase + 16 * accs.length > stateEnd) throw new Inexpressible("running values");
+    const single = (x: Vec, v: Value): Vec => ({ form: x.form, parts: x.parts.map(() => v) });
+    const start = this.#inits().map((x) => single(x, x.parts[0]!));
+    const incoming = this.#incoming(i, 0);
+    /** The running values after each of four points. */
+    const after: Vec[][] = [];
+    for (let lane = 0; lane < 4; lane++) {
+      const before = after.at(-1) ??
+        accs.map(({ form, locals }, j) => single({ form, parts: start[j]!.parts }, this.#local(locals[0]!, "v128", 2)));
+      const val = incoming.map((x) => single(x, laneFirst(g, x, lane)));
+      after.push(this.#merge(before, val).map((x) => single(x, x.parts[0]!)));
+    }
+    const results = accs.map(({ form }, j): Vec => {
+      const [a, b, c, d] = after.map((x) => x[j]!.parts[0]!) as [Value, Value, Value, Value];
+      if (partsOf(form) === 2) return { form, parts: [g.shuffle(a, b, 8, [0, 2]), g.shuffle(c, d, 8, [0, 2])] };
+      const pair = (x: Value, y: Value) => g.shuffle(x, y, 4, [0, 4, 0, 4]);
+      return { form, parts: [g.shuffle(pair(a, b), pair(c, d), 8, [0, 2])] };
+    });
+    const stores = this.#stores(this.#epilogue, this.#vectors(i, 0, false, results), i, 0);
+    const one = this.#stores(this.#epilogue, this.#vectors(i, 0, false, after[0]!), i, 0, true);
+    const [four, next] = [after[3]!, after[0]!].map((x) => x.map((v) => v.parts[0]!)) as [Value[], Value[]];
+    w.hoist([...rootsOf(stores), ...rootsOf(one), ...four, ...start.map((v) => v.parts[0]!)], 0);
+    const step = (stored: readonly Store[], values: readonly Value[], count: number): void => {
+      w.begin([...values, ...rootsOf(stored)]);
+      store(w, stored);
+      w.push(...values);
+      for (const { locals } of [...accs].reverse()) w.emit(control.set(locals[0]!));
+      w.end();
+      this.#set(counter, this.#add(i, g.i32(count)));
+    };
+
+    this.#openLoop(this.#less(r, this.#local(rows, "i32", 0)));
+    this.#set(counter, g.op("i32.mul", [r, this.#local(length, "i32", 0)]));
+    this.#set(end, this.#add(i, this.#local(length, "i32", 0)));
+    w.push(this.#flag(1));
+    w.emit(control.if);
+    accs.forEach(({ locals }, j) => this.#set(locals[0]!, start[j]!.parts[0]!));
+    w.emit(control.else);
+    accs.forEach(({ locals }, j) => this.#set(locals[0]!, g.load("v128.load", g.i32(0), places[j]!)));
+    w.emit(control.end);
+    this.#openLoop(g.op("i32.eqz", [this.#less(last, this.#add(i, g.i32(4)))]));
+    step(stores, four, 4);
+    this.#closeLoop();
+    this.#openLoop(this.#less(i, last));
+    step(one, next, 1);
+    this.#closeLoop();
+    this.#save(accs, () => g.i32(0), (j) => places[j]!);
+    this.#set(row, this.#add(r, g.i32(1)));
+    this.#closeLoop();
+  }
+
   #reduceColumns(): void {
     const w = this.#w, g = this.#g;
     const [counter, row, offset] = [w.local("i32"), w.local("i32"), w.local("i32")] as const;
@@ -636,9 +704,13 @@ function rootsOf(stores: readonly Store[]): Value[] {
 function write(w: BodyWriter, stores: readonly Store[], before?: () => void, more: readonly Value[] = []): void {
   w.begin([...more, ...rootsOf(stores)]);
   before?.();
+  store(w, stores);
+  w.end();
+}
+
+function store(w: BodyWriter, stores: readonly Store[]): void {
   for (const { address, at, value, bytes } of stores) {
     w.push(address, value);
     w.emit(bytes === 16 ? control.store(at) : control.storeLane(bytes, at));
   }
-  w.end();
 }

@@ -27,9 +27,9 @@ export interface WasmModule {
   readonly bytes: Uint8Array<ArrayBuffer>;
   /**
    * What `run(rows, length, flags)` goes over: `map`: `length` points; `rows`: `rows` times `length` points, each reduced to one;
-   * `columns`: the same, reduced to `length`. Flags: 1 begins the reduction, 2 ends it.
+   * `columns`: the same, reduced to `length`; `scan`: the same as many results as points. Flags: 1 begins the reduction, 2 ends it.
    */
-  readonly mode: "map" | "rows" | "columns";
+  readonly mode: "map" | "rows" | "columns" | "scan";
   /** Points a block has. */
   readonly points: number;
   /** Points come in so many at once: what is more than that is stored, too. */

@@ -333,9 +333,7 @@ export class Vectors {
     const same = y.parts[0]!;
     if (same.level === 0) {
       const number = wide ? g.op("i64x2.extract_lane", [same], [0]) : g.op("i32x4.extract_lane", [same], [0]);
-      const inside = wide
-        ? g.op("i64.lt_u", [number, g.i64(BigInt(width))])
-        : g.op("i32.lt_u", [number, g.i32(width)]);
+      const inside = wide ? g.op("i64.lt_u", [number, g.i64(BigInt(width))]) : g.op("i32.lt_u", [number, g.i32(width)]);
       const count = wide ? g.op("i32.wrap_i64", [number]) : number;
       const by = (op: string, n: Value) => x.parts.map((v) => g.op(`${shape}.${op}` as WasmOp, [v, n]));
       if (e.op === "shr" && signed(dtype)) {

@@ -184,3 +184,10 @@ export function permuted(g: Graph, x: Vec, distance: number): Vec {
   }
   return { form: x.form, parts: distance === 2 ? [q, p!] : x.parts.map((v) => g.shuffle(v, v, 8, [1, 0])) };
 }
+
+/** A vector whose first lane is one of the four points. */
+export function laneFirst(g: Graph, { parts: [p, q] }: Vec, lane: number): Value {
+  if (q === undefined) return lane === 0 ? p! : g.shuffle(p!, p!, 4, [lane, lane, lane, lane]);
+  const part = lane < 2 ? p! : q;
+  return lane % 2 === 0 ? part : g.shuffle(part, part, 8, [1, 1]);
+}

@@ -258,6 +258,64 @@ test("wasm: reductions of every length over the last and the first axis", () => 
   }
 });
 
+test("wasm: scans of every length, forwards and backwards, are JavaScript's", () => {
+  for (const dtype of ["bool", "uint8", "int16", "int32", "uint32", "int64", "float32", "float64"] as const) {
+    const floating = kindOf(dtype) === "f", one = dtype === "int64" ? 1n : 1, zero = dtype === "int64" ? 0n : 0;
+    const monoids = dtype === "bool"
+      ? [monoid("any", "or", dtype, false)]
+      : [monoid("sum", "add", dtype, zero), monoid("prod", "mul", dtype, one), monoid("max", "max", dtype, zero)];
+    for (const m of monoids) {
+      for (const [rows, length] of [[1, 1], [3, 4], [5, 6], [2, 9001], [70, 129]] as const) {
+        const values = Array.from({ length: rows * length }, (_, i) => floating ? 1 + Math.sin(i) / 64 : i % 3);
+        const x = fill(dtype, values), back = length === 6;
+        const k = kernel({
+          kind: "scan",
+          rank: 2,
+          reduced: 1,
+          operands: [operand(dtype, back ? "strided" : "unit")],
+          body: [load(0, dtype)],
+          reduction: m,
+          epilogue: [acc(0, dtype)],
+          outputs: [output(dtype, back ? "strided" : "unit")],
+        });
+        const place = { strides: [length, back ? -1 : 1], offset: back ? length - 1 : 0 };
+        const run = {
+          sizes: [rows, length],
+          operands: [{ data: x, ...place }],
+          outputs: [{ data: memory(dtype, rows * length), ...place }],
+        };
+        agree(k, run, 0, `${m.name} of ${dtype}, ${rows} x ${length}`);
+      }
+    }
+  }
+});
+
+test("wasm: a scan writes over what it reads, keeps places, and goes through several calls", () => {
+  const n = 200_003, values = Array.from({ length: n }, (_, i) => Math.sin(i));
+  using x = tnp.array(values), y = tnp.cumsum(x);
+  let sum = 0;
+  const expected = values.map((v) => sum += v);
+  assert.deepEqual(y.toArray(), expected);
+  const data = fill("int64", Array.from({ length: 11 }, (_, i) => i));
+  const k = kernel({
+    kind: "scan",
+    reduced: 1,
+    operands: [operand("int64"), operand("int64", "strided", { virtual: true })],
+    body: [b.binary("mul", load(0, "int64"), b.make("iota", "int64", [], 1))],
+    reduction: monoid("sum", "add", "int64", 0n),
+    epilogue: [b.binary("add", acc(0, "int64"), load(0, "int64"))],
+    outputs: [output("int64")],
+  });
+  const run = {
+    sizes: [11],
+    operands: [{ data, strides: [1] }, { data: null, offset: 1, strides: [1] }],
+    outputs: [{ data: memory("int64", 11), strides: [1] }],
+  };
+  agree(k, run, 0, "sum of products");
+  assert.ok(runWasm(k, { ...run, outputs: [{ data, strides: [1] }] }));
+  assert.deepEqual([...data].map(Number), [0, 3, 10, 23, 44, 75, 118, 175, 248, 339, 450]);
+});
+
 test("wasm: argmin finds the first, any and all stop at masks", () => {
   const n = 5003, x = numbers("float64", n, 1);
   for (let i = 0; i < n; i++) x[i] = i % 617 === 600 ? -9 : Math.abs(Number(x[i]) || 1) + (i % 5);
@@ -333,10 +391,10 @@ test("wasm: what it cannot say is left to JavaScript", () => {
   const scan = kernel({
     kind: "scan",
     reduced: 1,
-    operands: [operand("float32")],
-    body: [load(0, "float32")],
-    reduction: monoid("sum", "add", "float32", 0),
-    outputs: [output("float32")],
+    operands: [operand("float16")],
+    body: [load(0, "float16")],
+    reduction: monoid("sum", "add", "float16", 0),
+    outputs: [output("float16")],
   });
   assert.equal(compileWasm(scan), null);
   const power = kernel({

@@ -83,7 +83,7 @@ export class WasmRunner {
     const kept = this.#kernel.rank - this.#kernel.reduced;
     const order = mode === "columns" ? this.#columnOrder(kept) : null;
     const full = order === null ? launch.sizes : order.map((d) => launch.sizes[d]!);
-    const keptSizes = mode === "map" ? full : launch.sizes.slice(0, kept);
+    const keptSizes = mode === "map" || mode === "scan" ? full : launch.sizes.slice(0, kept);
     if (!always && mode === "columns" && launch.sizes[kept - 1]! < SHORT) return false;
     const staged: Staged[] = [], keptStaged: Staged[] = [];
     for (let j = 0; j < slots.length; j++) {
@@ -94,16 +94,18 @@ export class WasmRunner {
         ? arg.strides
         : order.map((d) => arg.strides[d]!);
       const s = this.#staged(arg, slot.operand, slot.kept ? keptSizes : full, strides, j, slot);
-      if (s === null || (!always && short(s))) return false;
+      if (s === null || (!always && (mode === "scan" ? apart(s) : short(s)))) return false;
       (slot.kept ? keptStaged : staged).push(s);
     }
     const outputs = launch.outputs.map((arg, j): Staged => {
       const strides = arg.strides.length === keptSizes.length ? arg.strides : arg.strides.slice(0, keptSizes.length);
       return this.#inMemory(arg, slots.length + j, this.#module.outputs[j]!, keptSizes, strides);
     });
+    if (!always && mode === "scan" && outputs.some(apart)) return false;
     this.#scalars(launch);
     this.#addresses([...staged, ...keptStaged, ...outputs]);
     if (mode === "map") this.#map(product(full), staged, outputs);
+    else if (mode === "scan") this.#scan(product(launch.sizes.slice(0, kept)), launch.sizes[kept]!, staged, outputs);
     else if (mode === "rows") {
       this.#rows(product(keptSizes), product(launch.sizes.slice(kept)), staged, keptStaged, outputs);
     } else {
@@ -255,6 +257,30 @@ export class WasmRunner {
     }
   }
 
+  #scan(total: number, length: number, staged: readonly Staged[], outputs: readonly Staged[]): void {
+    const run = this.#run, points = Math.min(this.#points(staged), this.#points(outputs));
+    const together = Math.max(1, Math.floor(points / length));
+    this.#constants(staged, Math.min(total * length, points));
+    const step = (first: number, count: number, rows: number, flags: number) => {
+      this.#in(staged, first, count);
+      this.#to(outputs, first, true);
+      run(rows, count / rows, flags);
+      this.#out(outputs, first, count, true);
+    };
+    if (length <= points) {
+      for (let row = 0; row < total; row += together) {
+        const rows = Math.min(together, total - row);
+        step(row * length, rows * length, rows, 1);
+      }
+      return;
+    }
+    for (let row = 0; row < total; row++) {
+      for (let at = 0; at < length; at += points) {
+        step(row * length + at, Math.min(points, length - at), 1, at === 0 ? 1 : 0);
+      }
+    }
+  }
+
   #rows(
     total: number,
     length: number,
@@ -338,6 +364,11 @@ export class WasmRunner {
 /** Whether an operand would be copied in many small pieces. */
 function short({ walk, constant }: Staged): boolean {
   return walk !== null && !constant && walk.sizes.length > 1 && runLength(walk) < SHORT;
+}
+
+/** Whether the points of an array would be copied from as many lines of the cache. */
+function apart({ walk, constant }: Staged): boolean {
+  return walk !== null && !constant && Math.abs(walk.strides.at(-1)!) > walk.each;
 }
 
 /** Whether the points of an array lie in a row. */
