@@ -714,9 +714,15 @@ export class NDArray<D extends DType = DType> {
 
   /** The same elements in another shape: `x.reshape(2, 3)`, `x.reshape([2, -1], { order: "F" })`, as `tnp.reshape`. */
   reshape(shape: number | readonly number[], ...rest: readonly (number | OrderOptions)[]): NDArray<D> {
-    const options = typeof rest.at(-1) === "object" ? rest.at(-1) as OrderOptions : undefined;
+    const last = rest.length === 0 ? undefined : rest[rest.length - 1];
+    const options = typeof last === "object" ? last : undefined;
     if (typeof shape !== "number") return methods.reshape(this, shape, options) as NDArray<D>;
-    return methods.reshape(this, [shape, ...rest.filter((n) => typeof n === "number")], options) as NDArray<D>;
+    const lengths = [shape];
+    for (let i = 0; i < rest.length; i++) {
+      const n = rest[i];
+      if (typeof n === "number") lengths.push(n);
+    }
+    return methods.reshape(this, lengths, options) as NDArray<D>;
   }
 
   /** The elements in one axis, as `tnp.ravel`. */

@@ -153,7 +153,8 @@ export function normalizeAxes(
   if (!Array.isArray(axes)) {
     throw new TypeError(`${name}: axis must be an integer or a list of them, got ${describe(axes)}`);
   }
-  const out = Array.from(axes, (axis: number) => normalizeAxis(name, axis, ndim));
+  const out = new Array<number>(axes.length);
+  for (let i = 0; i < out.length; i++) out[i] = normalizeAxis(name, axes[i] as number, ndim);
   for (let i = 0; i < out.length; i++) {
     if (out.indexOf(out[i]!) !== i) {
       throw new AxisError(`${name}: axis ${String(axes[i])} is given twice in ${formatShape(axes)}`);

@@ -389,7 +389,8 @@ function* selfTest(compiler: Compiler, cache: KernelCache): Compiling<string | n
   using library = yield* libraryOf(kernelSource(kernel), symbols, compiler, cache);
   library.symbols.tnp_kernel(native(addressOf(block)));
   // Read here, so that the block is there during the call.
-  const same = block[0] === BigInt(n) && [2, 3].every((k) => gotMemory[k]!.every((v, at) => Object.is(v, expectedMemory[k]![at])));
+  const same = block[0] === BigInt(n) &&
+    [2, 3].every((k) => gotMemory[k]!.every((v, at) => Object.is(v, expectedMemory[k]![at])));
   if (!same) return `${compiler.path} (${compiler.version}) makes code that gives wrong numbers; set TNP_CC to another`;
   cache.remember(testName(compiler), passed);
   return null;

@@ -97,7 +97,14 @@ export function checkChoice<T extends string>(name: string, what: string, value:
 
 /** Checks an integer or a list of them. @throws TypeError */
 export function checkInts(name: string, what: string, value: unknown): readonly number[] {
-  if (Array.isArray(value)) return Array.from(value, (n) => checkInt(name, `an entry of ${what}`, n));
+  if (Array.isArray(value)) {
+    const out = new Array<number>(value.length);
+    for (let i = 0; i < out.length; i++) {
+      const n: unknown = value[i];
+      out[i] = Number.isInteger(n) ? n as number : checkInt(name, `an entry of ${what}`, n);
+    }
+    return out;
+  }
   if (ArrayBuffer.isView(value) && !(value instanceof DataView)) {
     return Array.from(value as Int32Array, (n) => checkInt(name, `an entry of ${what}`, n));
   }

@@ -9,7 +9,7 @@ import { broadcastShapes, formatShape, sameShape, sizeOf } from "../base/shape.t
 import * as ops from "../core/ops.ts";
 import type { Node } from "../core/trace.ts";
 import { untraced } from "../transform/tracing.ts";
-import { type ArrayLike, type Index, type NDArray, nodeOf, type Slice, type WithOptions, wrap } from "../array.ts";
+import { type ArrayLike, type Index, NDArray, nodeOf, type Slice, type WithOptions, wrap } from "../array.ts";
 import { checkChoice, describe, keywords } from "./args.ts";
 import { checkIndices } from "./bounds.ts";
 import { asNode, fromList, toNodeOf, toOperand } from "./convert.ts";
@@ -93,7 +93,8 @@ function toEntry(name: string, x: Index, like: Node): Entry {
   if (typeof x === "string") return fromText(name, x);
   if (x === null) return { kind: "newaxis" };
   if (typeof x === "boolean") return { kind: "mask", node: untraced(() => ops.scalar(x, "bool", like.device)) };
-  if (typeof x === "object" && isSlice(x)) return x;
+  // Whether an array has a property is asked of a proxy.
+  if (typeof x === "object" && !(x instanceof NDArray) && isSlice(x)) return x;
   if (x === undefined) {
     throw new IndexError(`${name}: got index undefined, expected an integer, a slice, a mask or integers`);
   }
@@ -130,12 +131,9 @@ type Part =
 
 /** Python's rule for slices: where it starts, how many elements, how far apart. */
 function resolveSlice({ start, stop, step }: Slice, size: number): { start: number; length: number; step: number } {
-  const by = step ?? 1;
-  const [low, high] = by > 0 ? [0, size] : [-1, size - 1];
-  const inside = (x: number | null, open: number): number =>
-    x === null ? open : Math.max(low, Math.min(high, x < 0 ? x + size : x));
-  const first = inside(start, by > 0 ? low : high);
-  const end = inside(stop, by > 0 ? high : low);
+  const by = step ?? 1, low = by > 0 ? 0 : -1, high = by > 0 ? size : size - 1;
+  const first = start === null ? by > 0 ? low : high : Math.max(low, Math.min(high, start < 0 ? start + size : start));
+  const end = stop === null ? by > 0 ? high : low : Math.max(low, Math.min(high, stop < 0 ? stop + size : stop));
   const length = Math.max(0, Math.ceil((end - first) / by));
   return { start: length === 0 ? 0 : first, length, step: by };
 }
@@ -265,23 +263,47 @@ function sliced(x: Node, parts: readonly Part[]): { out: Node; axes: number[] } 
   return { out: ops.reshape(taken, kept), axes };
 }
 
-/** What integers select, one for each of the first axes; null where the general way must look. */
-function atIntegers(x: Node, index: readonly Index[]): Node | null {
+/** What integers and slices select, one for each of the first axes; null where the general way must look. */
+function atBasic(x: Node, index: readonly Index[]): Node | null {
   const rank = x.shape.length, count = index.length;
   if (count === 0 || count > rank || x.size === 0) return null;
   const starts = new Array<number>(rank).fill(0), steps = new Array<number>(rank).fill(1), lengths = [...x.shape];
+  const shape: number[] = [];
   for (let axis = 0; axis < count; axis++) {
     const i = index[axis], n = lengths[axis]!;
-    if (typeof i !== "number" || !Number.isInteger(i) || i < -n || i >= n) return null;
-    starts[axis] = i < 0 ? i + n : i;
-    lengths[axis] = 1;
+    if (typeof i === "number") {
+      if (!Number.isInteger(i) || i < -n || i >= n) return null;
+      starts[axis] = i < 0 ? i + n : i;
+      lengths[axis] = 1;
+      continue;
+    }
+    const entry = typeof i === "string" ? known.get(i) : undefined;
+    if (entry === undefined || entry.kind !== "slice") return null;
+    const { start, length, step } = resolveSlice(entry, n);
+    if (length === 0) return null;
+    starts[axis] = start;
+    if (length > 1) steps[axis] = step;
+    lengths[axis] = length;
+    shape.push(length);
   }
-  return ops.reshape(ops.slice(x, starts, lengths, steps), lengths.slice(count));
+  for (let axis = count; axis < rank; axis++) shape.push(lengths[axis]!);
+  return ops.reshape(ops.slice(x, starts, lengths, steps), shape);
+}
+
+/** What one array of integers selects along the first axis; null where the general way must look. */
+function atArray(name: string, x: Node, index: readonly Index[]): Node | null {
+  const i = index[0];
+  if (index.length !== 1 || !(i instanceof NDArray) || x.shape.length === 0) return null;
+  const node = nodeOf(i);
+  if (!isInteger(node.dtype)) return null;
+  const positions = ops.cast(node, "int64");
+  checkIndices(name, positions, 0, x.shape[0]!);
+  return takeAxis(x, positions, 0);
 }
 
 /** The part of a node that an index selects. */
 export function atNode(name: string, array: Node, index: readonly Index[]): Node {
-  const quick = atIntegers(array, index);
+  const quick = atBasic(array, index) ?? atArray(name, array, index);
   if (quick !== null) return quick;
   const { x, parts } = resolve(name, index, array);
   const { out, axes } = sliced(x, parts);

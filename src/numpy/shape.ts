@@ -95,12 +95,16 @@ export function reshape(
   shape: number | readonly number[],
   options?: OrderOptions | NonNullable<OrderOptions["order"]>,
 ): NDArray {
-  const { order = "C" } = keywords<OrderOptions>("reshape", ["order"], [options]);
-  checkChoice("reshape", "order", order, ["C", "F", "A"]);
+  const order = options === undefined ? "C" : reshapeOrder(options);
   const x = toNodeOf("reshape", a);
   const target = resolveReshape("reshape", x.size, toShape("reshape", shape));
   if (order !== "F") return wrap(ops.reshape(x, target));
   return wrap(reversed(ops.reshape(reversed(x), target.toReversed())));
+}
+
+function reshapeOrder(options: OrderOptions | NonNullable<OrderOptions["order"]>): "C" | "F" | "A" {
+  const { order = "C" } = keywords<OrderOptions>("reshape", ["order"], [options]);
+  return checkChoice("reshape", "order", order, ["C", "F", "A"]);
 }
 
 /**
