@@ -15,6 +15,18 @@ interface BunFFI {
   toArrayBuffer(address: number, offset: number, byteLength: number, release?: number): ArrayBuffer;
 }
 
+/** JavaScriptCore's collector, called at once. */
+interface Collector {
+  edenGC(): void;
+  fullGC(): void;
+}
+
+/**
+ * What is reachable when what is young is collected counts as old from then on, so that each sixth time all is collected; where that
+ * would take more than a third of the time, the runtime is left to itself meanwhile.
+ */
+const YOUNG = 6, PARTS = 2;
+
 /** The C library's memory: Bun's own allocator gives large blocks back to the system soon, so that their next use faults again. */
 interface Heap {
   malloc(byteLength: number): number | null;
@@ -53,6 +65,10 @@ class BunAdapter implements Adapter {
   readonly version: string;
   #ffi: BunFFI | undefined;
   #heap: Heap | null | undefined;
+  #collector: Collector | undefined;
+  #young = 0;
+  /** When all may be collected again. */
+  #next = 0;
 
   constructor(version: string) {
     this.version = version;
@@ -83,6 +99,16 @@ class BunAdapter implements Adapter {
 
   collect(): void {
     (globalThis as unknown as { readonly Bun: { gc(force: boolean): void } }).Bun.gc(true);
+  }
+
+  collectYoung(): void {
+    const collector = this.#collector ??= system.module.createRequire(import.meta.url)("bun:jsc") as Collector;
+    if (++this.#young < YOUNG) return collector.edenGC();
+    const start = performance.now();
+    if (start < this.#next) return;
+    collector.fullGC();
+    this.#young = 0;
+    this.#next = start + PARTS * (performance.now() - start);
   }
 
   permission(): boolean {

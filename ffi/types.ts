@@ -152,7 +152,7 @@ export interface Adapter {
   readonly offThread: boolean;
   /** Collects garbage at once; absent where the runtime does not offer that. */
   collect?(): void;
-  /** Collects, in some tenths of a millisecond, what was made lately; absent where the runtime does so by itself, or cannot. */
+  /** Collects what was made lately, mostly in some tenths of a millisecond; absent where the runtime does so by itself, or cannot. */
   collectYoung?(): void;
   /**
    * Memory with any content, where the runtime need not clear it.

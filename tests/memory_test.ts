@@ -80,7 +80,8 @@ describe("memory that the collector took", () => {
 describe("what is young", () => {
   const skip = runtime.collectYoung === undefined;
 
-  test("is collected without a turn of the event loop", { skip }, () => {
+  // Bun does not count memory that is the C library's.
+  test("is collected without a turn of the event loop", { skip: skip || runtime.name === "bun" }, () => {
     const external = (): number => process.memoryUsage().arrayBuffers / 2 ** 20;
     const before = external();
     (() => {
@@ -88,7 +89,9 @@ describe("what is young", () => {
     })();
     assert.ok(external() - before > 40);
     // The memory is given back beside the program, which a collection waits for when it begins.
-    for (let i = 0; i < 100 && external() - before > 20; i++) runtime.collectYoung!();
+    for (const end = performance.now() + 10000; external() - before > 20 && performance.now() < end;) {
+      runtime.collectYoung!();
+    }
     assert.ok(external() - before <= 20, `${Math.round(external() - before)} MiB are left of 48`);
   });
 
@@ -98,7 +101,7 @@ describe("what is young", () => {
     for (let i = 0; i < 100; i++) arena.allocate(1 << 20).release();
     assert.equal(collect.mock.callCount(), 0);
     const kept = Array.from({ length: 164 }, () => arena.allocate(1 << 20));
-    assert.equal(collect.mock.callCount(), 8);
+    assert.equal(collect.mock.callCount(), 9);
     for (const block of kept) block.release();
   });
 });

@@ -43,10 +43,10 @@ function relieve(): void {
 }
 
 /**
- * Fresh bytes between two collections of what is young, and before the first. Node's collector waits for more, then
- * marks everything beside the program, on the core of one of its threads; and what comes back so soon need not fault again.
+ * Fresh bytes between two collections of what is young. The collectors of Node and Bun wait for more, then mark beside the program, on
+ * the core of one of its threads; and what comes back so soon need not fault again.
  */
-const YOUNG = 16 << 20, START = 32 << 20;
+const YOUNG = 16 << 20;
 
 /** Who holds memory whose address is asked for. */
 let holder: Set<HostMemory> | null = null;
@@ -308,8 +308,8 @@ export class Arena {
   #small = new Slabs(SLAB);
   #medium = new Slabs(MEDIUM_SLAB);
   #unseen = 0;
-  /** Fresh bytes since the last collection of what is young; below zero at first. */
-  #young = YOUNG - START;
+  /** Fresh bytes since the last collection of what is young. */
+  #young = 0;
   /** Keeps the counters right for what the collector takes; holds no memory itself. */
   readonly #collected = new FinalizationRegistry<Account>((account) => {
     this.#live -= account.bytes;
