@@ -154,6 +154,8 @@ export interface Adapter {
   collect?(): void;
   /** Collects what was made lately, mostly in some tenths of a millisecond; absent where the runtime does so by itself, or cannot. */
   collectYoung?(): void;
+  /** Only for blocks from this size on the collector should be called; absent where it should for all. */
+  readonly collectFrom?: number;
   /**
    * Memory with any content, where the runtime need not clear it.
    * @throws RangeError where there is none

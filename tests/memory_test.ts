@@ -98,10 +98,10 @@ describe("what is young", () => {
   test("is collected again and again while memory is fresh, and not while it is recycled", { skip }, (t) => {
     const collect = t.mock.method(runtime as Required<typeof runtime>, "collectYoung", () => {});
     const arena = new Arena(nullDevice);
-    for (let i = 0; i < 100; i++) arena.allocate(1 << 20).release();
+    for (let i = 0; i < 100; i++) arena.allocate(4 << 20).release();
     assert.equal(collect.mock.callCount(), 0);
-    const kept = Array.from({ length: 164 }, () => arena.allocate(1 << 20));
-    assert.equal(collect.mock.callCount(), 9);
+    const kept = Array.from({ length: 41 }, () => arena.allocate(4 << 20));
+    assert.equal(collect.mock.callCount(), 8);
     for (const block of kept) block.release();
   });
 });

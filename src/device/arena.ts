@@ -463,7 +463,7 @@ export class Arena {
       this.#unseen = 0;
       relieve();
     }
-    this.#young += size;
+    if (size >= (runtime.collectFrom ?? 0)) this.#young += size;
     if (this.#young > YOUNG) {
       this.#young = 0;
       runtime.collectYoung?.();
