@@ -76,6 +76,25 @@ for (const [name, config] of engines) {
   });
 }
 
+test("stacks of matrices with few columns, by vectors of every width", () => {
+  configureCpu({ engine: "c" });
+  try {
+    const random = generator(9);
+    for (const dtype of ["float32", "float64"] as const) {
+      for (let n = 1; n <= 17; n++) {
+        for (const swapped of [false, true]) {
+          const a = stack(dtype, [7], 5, 3, false, false, random), b = stack(dtype, [7], 3, n, swapped, false, random);
+          const out = zeros(dtype, [7, 5, n]);
+          matmul(dtype, a, b, out);
+          checkProduct(dtype, a, b, out);
+        }
+      }
+    }
+  } finally {
+    configureCpu(null);
+  }
+});
+
 test("WebAssembly multiplies more than a block", () => {
   configureCpu({ engine: "wasm", onednn: false, openblas: false });
   try {
