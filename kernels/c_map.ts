@@ -61,8 +61,11 @@ export class CMap extends CText {
   #nest(inner: () => void): void {
     const { k, out } = this, last = k.rank - 1, outer = this.range(0, last);
     this.parallel(k.rank);
-    this.open(outer);
+    // Where the innermost loop is no row of the result, what lies between its elements is visited while it is in the cache.
+    const inside = k.outputs.some((o) => o.access === "strided") ? outer.slice(-1) : [];
+    this.open(outer.slice(0, outer.length - inside.length));
     out.open(`for (i64 from = 0; from < n${last}; from += ${rowBlock}) {`);
+    this.open(inside);
     out.line(`const ix to = (ix)(from + ${rowBlock} < n${last} ? from + ${rowBlock} : n${last});`);
     this.rows(outer, true, true);
     inner();

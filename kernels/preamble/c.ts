@@ -49,27 +49,28 @@ function integers(make: (t: string, signed: boolean, wide: string) => Record<str
 /**
  * Integer arithmetic, one function a type: division by zero gives 0, the smallest by -1 wraps.
  *
- * Quotients of up to 32 bits are those of floats twice as wide: no other integer is so near that rounding could reach it. Adding
- * 1.5 2^52 leaves the integer in the low bits.
+ * Quotients of up to 32 bits are those of floats twice as wide: no other integer is so near that rounding could reach it. Floored ones are
+ * products, half a step off the integers: a divisor that is the same for all is divided by once. Adding 1.5 2^52 leaves the integer in
+ * the low bits.
  */
 const integerPieces = () =>
   integers((t, signed, u) => {
     const f = /8|16/.test(t) ? "f32" : "f64";
-    const quotient = (name: string, round: string, rest: boolean) =>
+    const s = f === "f32" ? "f" : "";
+    const quotient = (name: string, q: string, rest: boolean) =>
       `INLINE ${t} ${name}_${t}(${t} a, ${t} b) {
-  const ${f} q = ${
-        signed ? `__builtin_${round}${f === "f32" ? "f" : ""}` : `__builtin_trunc${f === "f32" ? "f" : ""}`
-      }((${f})a / (${f})(b == 0 ? 1 : b));
+  const ${f} d = (${f})(b == 0 ? 1 : b), i = 1 / d, q = ${q};
   const u32 n = ${f === "f32" ? "(u32)(i32)q" : "(u32)bits_f64(q + 0x1.8p52)"};
   return b == 0 ? 0 : (${t})(${rest ? "(u32)a - n * (u32)b" : "n"});
 }`;
+    const floored = `__builtin_floor${s}((${f})a * i + __builtin_fabs${s}(i) * 0.5${s})`;
     const narrow = !t.endsWith("64");
     return {
       ...(narrow
         ? {
-          [`floordiv_${t}`]: quotient("floordiv", "floor", false),
-          [`mod_${t}`]: quotient("mod", "floor", true),
-          [`fmod_${t}`]: quotient("fmod", "trunc", true),
+          [`floordiv_${t}`]: quotient("floordiv", floored, false),
+          [`mod_${t}`]: quotient("mod", floored, true),
+          [`fmod_${t}`]: quotient("fmod", `__builtin_trunc${s}((${f})a / d)`, true),
         }
         : wideDivision(t, signed, u)),
       [`pow_${t}`]: `INLINE ${t} pow_${t}(${t} a, ${t} b) {
