@@ -246,16 +246,16 @@ export class CReduce extends CText {
       this.#halves(lanes, (half) => out.line(take(`peak[l + ${half}]`)));
     if (float) {
       // The processor's maximum loses what a NaN meets, but a product with 0 does not; infinities are looked at again, too.
+      out.line(`int odd = high - low < ${4 * lanes};`);
+      out.open("if (!odd) {");
       out.line(`${type} rest[${lanes}] = {0};`);
-      out.open("{");
       peaks((v) => {
         out.line(`peak[l] = ${beyond("peak[l]", v)} ? peak[l] : ${v};`);
         out.line(`rest[l] = mad_${type}(${v}, 0, rest[l]);`);
       });
-      out.close();
-      out.line("int odd = 0;");
       out.line("#pragma omp simd reduction(| : odd)");
       out.line(`for (ix l = 0; l < ${lanes}; l++) odd |= rest[l] != rest[l];`);
+      out.close();
       out.open("if (odd) {");
       out.line(`for (ix l = 0; l < ${lanes}; l++) peak[l] = ${bare(cLiteral(dtype, m.init[0]!))};`);
       peaks((v) => out.line(better(v, "peak[l]")));
