@@ -6,13 +6,15 @@
  * @module
  */
 import { dtypes } from "../src/base/dtype.ts";
-import type { Expr, LoadArg } from "./expr.ts";
-import type { Kernel, MonoidName } from "./kernel.ts";
+import { type Expr, ExprBuilder, type LoadArg } from "./expr.ts";
+import type { Kernel, MonoidName, Output } from "./kernel.ts";
 import { accExprs, isPlainSum } from "./monoid.ts";
+import { scatterCombine } from "./scatter.ts";
 import { simplify } from "./simplify.ts";
 import { control, ModuleWriter, type WasmType } from "./wasm_binary.ts";
 import { castVec } from "./wasm_cast.ts";
 import { BodyWriter, Graph, size, type Value } from "./wasm_graph.ts";
+import { addresses, gatherVec, type WasmIndex } from "./wasm_index.ts";
 import {
   blockBase,
   stateBase,
@@ -63,13 +65,13 @@ const commutative: ReadonlySet<MonoidName> = new Set(["sum", "prod", "min", "max
 /**
  * Compiles a kernel to WebAssembly.
  *
- * @returns null for what this dialect cannot say: gathers, scatters, and a few operations
+ * @returns null for what this dialect cannot say: a few operations
  */
 export function compileWasm(kernel: Kernel, features: WasmFeatures = { fused: false }): WasmModule | null {
   const m = kernel.reduction;
-  if (kernel.kind === "scatter") return null;
   if (kernel.kind === "reduce" && !commutative.has(m!.name)) return null;
-  if (kernel.operands.some((o) => o.gathered > 0) || kernel.scalars.length > stateBase / 8) return null;
+  const indexed = kernel.kind === "scatter" || kernel.operands.some((o) => o.gathered > 0);
+  if (kernel.wide && indexed || kernel.scalars.length > stateBase / 8) return null;
   try {
     return new WasmText(kernel, features).module();
   } catch (error) {
@@ -99,9 +101,11 @@ class WasmText {
   readonly #body: readonly Expr[];
   readonly #epilogue: readonly Expr[];
   readonly #combine: readonly Expr[];
+  readonly #index: readonly Expr[];
   readonly #mode: WasmModule["mode"];
   readonly #slots: WasmSlot[] = [];
   readonly #outputs: { base: number; bytes: number }[] = [];
+  readonly #indexed: WasmModule["indexed"][number][] = [];
   readonly #points: number;
   readonly #g: Graph;
   /** Forms of what comes in and of the running values, and where the columns' lie between calls. */
@@ -123,12 +127,17 @@ class WasmText {
     this.#k = k;
     this.#g = new Graph(fused);
     const m = k.reduction;
-    const epilogue = k.epilogue ?? (m === null ? [] : accExprs(m)), combine = m?.combine ?? [];
-    const roots = simplify([...k.body, ...epilogue, ...combine]);
-    this.#body = roots.slice(0, k.body.length);
-    this.#epilogue = roots.slice(k.body.length, k.body.length + epilogue.length);
-    this.#combine = roots.slice(k.body.length + epilogue.length);
-    this.#mode = k.kind === "map" ? "map" : k.kind === "scan" ? "scan" : k.inner === "kept" ? "columns" : "rows";
+    const epilogue = k.epilogue ?? (m === null ? [] : accExprs(m));
+    const combine = k.kind === "scatter"
+      ? scatterCombine(new ExprBuilder(), k.mode!, k.body.map((e) => e.dtype))
+      : m?.combine ?? [];
+    const roots = simplify([...k.body, ...epilogue, ...combine, ...k.index]);
+    const next = (list: readonly Expr[]) => roots.splice(0, list.length);
+    this.#body = next(k.body);
+    this.#epilogue = next(epilogue);
+    this.#combine = next(combine);
+    this.#index = roots;
+    this.#mode = k.kind !== "reduce" ? k.kind : k.inner === "kept" ? "columns" : "rows";
     this.#plainSum = k.kind === "reduce" && isPlainSum(m!);
     this.#exact = this.#plainSum && m!.dtypes.every((d) => d === "float64");
     this.#wide = this.#plainSum && m!.dtypes.every((d) => d === "float32");
@@ -147,25 +156,34 @@ class WasmText {
         if (seen.has(e)) return;
         seen.add(e);
         e.src.forEach(visit);
-        if (e.op !== "load" && e.op !== "iota") return;
+        if (e.op !== "load" && e.op !== "iota" && e.op !== "gather") return;
         const operand = e.op === "iota" ? Number(e.arg) : (e.arg as LoadArg).operand;
         if (wanted.some((s) => s.operand === operand && s.kept === kept)) return;
         const o = k.operands[operand]!;
-        wanted.push({ operand, kept, bytes: o.virtual ? 4 : dtypes[o.dtype].itemsize * o.components });
+        const offsets = o.virtual || o.gathered > 0;
+        wanted.push({ operand, kept, offsets, bytes: offsets ? 4 : elementBytes(o) });
       };
       roots.forEach(visit);
     };
-    want(this.#body, false);
+    const scatter = this.#mode === "scatter";
+    want([...this.#body, ...this.#index], false);
     want(this.#epilogue, this.#mode !== "scan");
-    const outputs = k.outputs.map((o) => dtypes[o.dtype].itemsize * o.components);
+    if (scatter) wanted.push({ operand: -1, kept: false, offsets: true, bytes: 4 });
+    const outputs = scatter ? [] : k.outputs.map(elementBytes);
     const columns = this.#mode === "columns" ? this.#forms.map((f) => 4 * partsOf(f)) : [];
     const sizes = [...wanted.map((s) => s.bytes), ...outputs, ...columns];
     // Blocks begin a line apart from where the one before would put them, so that they do not compete for the same sets of the cache.
     const gap = 192, room = wasmScratch - blockBase - gap * sizes.length;
     const points = Math.min(mostPoints, Math.floor(room / sizes.reduce((a, b) => a + b, 0)) & -64);
-    if (sizes.length > (blockBase - wasmTable) / 4 || !(points >= 256)) {
-      throw new Inexpressible(`${sizes.length} arrays`);
+    let entry = wanted.length + outputs.length;
+    for (const operand of new Set(wanted.map((s) => s.operand))) {
+      const o = operand < 0 ? k.outputs[0]! : k.operands[operand]!;
+      const axes = operand < 0 ? k.index.length : k.operands[operand]!.gathered;
+      if (operand >= 0 && axes === 0) continue;
+      this.#indexed.push({ operand, entry, bytes: elementBytes(o) });
+      entry += 1 + axes;
     }
+    if (entry > (blockBase - wasmTable) / 4 || !(points >= 256)) throw new Inexpressible(`${sizes.length} arrays`);
     let at = blockBase;
     const place = (bytes: number) => {
       const base = at;
@@ -182,6 +200,7 @@ class WasmText {
     if (this.#mode === "map") this.#map();
     else if (this.#mode === "rows") this.#rows();
     else if (this.#mode === "scan") this.#scan();
+    else if (this.#mode === "scatter") this.#scatter();
     else this.#reduceColumns();
     if (this.#w.bytes.length > mostBytes) throw new Inexpressible(`a body of ${this.#w.bytes.length} bytes`);
     const module = this.#module;
@@ -194,6 +213,7 @@ class WasmText {
       step: this.#step,
       slots: this.#slots,
       outputs: this.#outputs,
+      indexed: this.#indexed,
       ...this.#cost(),
     };
   }
@@ -214,8 +234,8 @@ class WasmText {
     const i = this.#i();
     const vectors = this.#vectors(i, 0);
     const ops = this.#body.flatMap((e) => [...vectors.of(e).parts]).reduce((sum, v) => sum + visit(v), 0);
-    // Points of a scan wait for one another.
-    const wait = this.#mode === "scan" ? 1 : 0;
+    // Points of scans and scatters wait for one another.
+    const wait = this.#mode === "scan" || this.#mode === "scatter" ? 1 : 0;
     return { cost: 0.05 + wait + bytes * 0.01 + ops / 4, copies: 0.15 + bytes * 0.04 };
   }
 
@@ -253,7 +273,7 @@ class WasmText {
   /** Expressions at four points from `i + step` on. */
   #vectors(i: Value, step: number, kept = false, acc: readonly Vec[] = [], val: readonly Vec[] = []): Vectors {
     const g = this.#g;
-    return new Vectors(g, (e) => {
+    return new Vectors(g, (e, src) => {
       switch (e.op) {
         case "scalar":
           return scalarVec(g, e.dtype, g.i32(0), 8 * Number(e.arg));
@@ -264,6 +284,16 @@ class WasmText {
             : acc[Number(e.arg)]!;
         case "val":
           return val[Number(e.arg)]!;
+        case "gather": {
+          const { operand, component } = e.arg as LoadArg,
+            indices = src.map((vec, k) => ({ vec, dtype: e.src[k]!.dtype }));
+          return gatherVec(
+            g,
+            this.#k.operands[operand]!.dtype,
+            component,
+            this.#places(operand, i, step, kept, indices),
+          );
+        }
         case "iota":
         case "load": {
           const operand = e.op === "iota" ? Number(e.arg) : (e.arg as LoadArg).operand, o = this.#k.operands[operand]!;
@@ -277,6 +307,14 @@ class WasmText {
           throw new Inexpressible(e.op);
       }
     });
+  }
+
+  /** The addresses of four points, from `i + step` on, of what is indexed. */
+  #places(operand: number, i: Value, step: number, kept: boolean, indices: readonly WasmIndex[]): Value[] {
+    const slot = this.#slots.findIndex((s) => s.operand === operand && s.kept === kept);
+    const { entry, bytes } = this.#indexed.find((x) => x.operand === operand)!;
+    const offsets = this.#g.load("v128.load", this.#address(this.#base(slot), i, 4), 4 * step);
+    return addresses(this.#g, entry, offsets, indices, bytes);
   }
 
   // Statements
@@ -341,6 +379,34 @@ class WasmText {
     this.#set(this.#counter, next);
     if (ordinary !== null) this.#closeLoop();
     this.#closeLoop();
+  }
+
+  /** Points one after the other, as several may go to one place. */
+  #scatter(): void {
+    const w = this.#w, g = this.#g, o = this.#k.outputs[0]!, bytes = elementBytes(o);
+    w.local("i32");
+    const i = this.#i(), n = this.#local(length, "i32", 0), vectors = this.#vectors(i, 0);
+    const values = this.#body.map((e) => vectors.of(e));
+    const indices = this.#index.map((e) => ({ vec: vectors.of(e), dtype: e.dtype }));
+    const stores = this.#places(-1, i, 0, false, indices).map((address, lane): Store => {
+      const first = (x: Vec): Vec => ({ form: x.form, parts: x.parts.map(() => laneFirst(g, x, lane)) });
+      const old = this.#k.mode === "set"
+        ? []
+        : this.#body.map((_, c) => loadVec(g, o.dtype, o.components, c as 0 | 1, address, 0));
+      const results = this.#vectors(i, 0, false, old, values.map(first));
+      const parts = this.#combine.map((e) => castVec(g, results.of(e), e.dtype, o.dtype));
+      return { address, at: 0, value: storedVec(g, o.dtype, parts).values[0]!, bytes };
+    });
+    w.hoist(rootsOf(stores), 0);
+    const loop = (count: number, stored: readonly Store[]) => {
+      const next = this.#add(i, g.i32(count));
+      this.#openLoop(g.op("i32.eqz", [this.#less(n, next)]));
+      write(w, stored);
+      this.#set(this.#counter, next);
+      this.#closeLoop();
+    };
+    loop(4, stores);
+    loop(1, stores.slice(0, 1));
   }
 
   /**
@@ -693,6 +759,10 @@ class WasmText {
     this.#set(counter, this.#add(i, g.i32(4 * tiles.length)));
     this.#closeLoop();
   }
+}
+
+function elementBytes({ dtype, components }: Output): number {
+  return dtypes[dtype].itemsize * components;
 }
 
 /** What storing needs: addresses and values. */

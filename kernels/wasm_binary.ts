@@ -12,6 +12,10 @@ const table = {
   i32: {
     "i32.const": 0x41,
     "i32.load": 0x28,
+    "i32.load8_s": 0x2c,
+    "i32.load8_u": 0x2d,
+    "i32.load16_s": 0x2e,
+    "i32.load16_u": 0x2f,
     "i32.eqz": 0x45,
     "i32.eq": 0x46,
     "i32.lt_s": 0x48,
@@ -65,6 +69,8 @@ const table = {
   },
   v128: {
     "v128.load": 0xfd00,
+    "v128.load32_lane": 0xfd56,
+    "v128.load64_lane": 0xfd57,
     "v128.load64_zero": 0xfd5d,
     "v128.load32_zero": 0xfd5c,
     "v128.load32_splat": 0xfd09,
@@ -72,6 +78,7 @@ const table = {
     "v128.const": 0xfd0c,
     "i8x16.shuffle": 0xfd0d,
     "i32x4.splat": 0xfd11,
+    "i32x4.replace_lane": 0xfd1c,
     "i64x2.splat": 0xfd12,
     "i32x4.eq": 0xfd37,
     "i32x4.ne": 0xfd38,

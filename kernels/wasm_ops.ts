@@ -43,11 +43,11 @@ const laneBinary: Partial<Record<Op, string>> = {
 /** Gives each expression its vectors, once. */
 export class Vectors {
   readonly #g: Graph;
-  readonly #leaf: (e: Expr) => Vec;
+  readonly #leaf: (e: Expr, src: readonly Vec[]) => Vec;
   readonly #done = new Map<Expr, Vec>();
 
-  /** @param leaf The vectors of expressions without sources, but literals */
-  constructor(g: Graph, leaf: (e: Expr) => Vec) {
+  /** @param leaf The vectors of gathers, from those of their indices, and of expressions without sources, but literals */
+  constructor(g: Graph, leaf: (e: Expr, src: readonly Vec[]) => Vec) {
     this.#g = g;
     this.#leaf = leaf;
   }
@@ -61,11 +61,10 @@ export class Vectors {
 
   #make(e: Expr): Vec {
     if (e.op === "const") return literal(this.#g, e);
-    if (e.src.length === 0) return this.#leaf(e);
+    if (e.src.length === 0 || e.op === "gather") return this.#leaf(e, e.src.map((s) => this.of(s)));
     const x = this.of(e.src[0]!);
     if (e.op === "where") return this.#where(x, this.of(e.src[1]!), this.of(e.src[2]!));
     if (e.op === "threefry") return threefry(this.#g, e.src.map((s) => this.of(s).parts[0]!), Number(e.arg));
-    if (e.op === "gather") return refuse(e);
     if (e.op === "cast") return castVec(this.#g, x, e.src[0]!.dtype, e.dtype);
     if (e.src.length === 1) return this.#unary(e, x);
     const y = this.of(e.src[1]!);

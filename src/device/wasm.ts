@@ -6,7 +6,7 @@
 import { helpers } from "../../kernels/preamble/js.ts";
 import type { Kernel } from "../../kernels/kernel.ts";
 import { compileWasm, wasmImports } from "../../kernels/wasm.ts";
-import { type WasmModule, wasmPoints, wasmStride, wasmTable } from "../../kernels/wasm_layout.ts";
+import { type WasmModule, wasmPoints, type WasmSlot, wasmStride, wasmTable } from "../../kernels/wasm_layout.ts";
 import { debug } from "../base/debug.ts";
 import { dtypes } from "../base/dtype.ts";
 import type { ArrayArg, Launch, VirtualArg } from "./device.ts";
@@ -24,6 +24,9 @@ export function wasmAvailable(): boolean {
 
 /** Columns and rows that are reduced in one call at most. */
 const COLUMNS = 1024, ROWS = 128;
+
+/** Offsets behind the last point: points are computed some at once, and what is indexed must be there. */
+const BEYOND = 16;
 
 /** An array of a launch. */
 interface Staged {
@@ -51,6 +54,8 @@ export class WasmRunner {
   cost: number;
   /** Whether there is a heap, so that little is copied. */
   readonly inPlace: boolean;
+  /** Whether only a clock can tell what a point takes: what is indexed may lie anywhere, and JavaScript copies rows quickly. */
+  readonly unsure: boolean;
   readonly #kernel: Kernel;
   readonly #module: WasmModule;
   readonly #memory: EngineMemory;
@@ -61,6 +66,7 @@ export class WasmRunner {
     this.#module = module;
     this.#memory = memory;
     this.inPlace = memory.heap !== null;
+    this.unsure = module.indexed.length > 0;
     this.cost = module.cost + (this.inPlace ? 0 : module.copies);
     const imports = { h: { memory: memory.memory, ...wasmImports } };
     const instance = new WebAssembly.Instance(new WebAssembly.Module(module.bytes), imports);
@@ -87,24 +93,25 @@ export class WasmRunner {
     if (!always && mode === "columns" && launch.sizes[kept - 1]! < SHORT) return false;
     const staged: Staged[] = [], keptStaged: Staged[] = [];
     for (let j = 0; j < slots.length; j++) {
-      const slot = slots[j]!, arg = launch.operands[slot.operand]!;
+      const slot = slots[j]!, arg = slot.operand < 0 ? launch.outputs[0]! : launch.operands[slot.operand]!;
       const strides = slot.kept && mode !== "map"
         ? arg.strides.slice(0, kept)
         : order === null
-        ? arg.strides
+        ? slot.offsets ? arg.strides.slice(0, full.length) : arg.strides
         : order.map((d) => arg.strides[d]!);
-      const s = this.#staged(arg, slot.operand, slot.kept ? keptSizes : full, strides, j, slot);
+      const s = this.#staged(arg, slot.kept ? keptSizes : full, strides, j, slot);
       if (s === null || (!always && (mode === "scan" ? apart(s) : short(s)))) return false;
       (slot.kept ? keptStaged : staged).push(s);
     }
-    const outputs = launch.outputs.map((arg, j): Staged => {
+    const outputs = mode === "scatter" ? [] : launch.outputs.map((arg, j): Staged => {
       const strides = arg.strides.length === keptSizes.length ? arg.strides : arg.strides.slice(0, keptSizes.length);
       return this.#inMemory(arg, slots.length + j, this.#module.outputs[j]!, keptSizes, strides);
     });
     if (!always && mode === "scan" && outputs.some(apart)) return false;
+    if (!this.#setIndexed(launch)) return false;
     this.#scalars(launch);
     this.#addresses([...staged, ...keptStaged, ...outputs]);
-    if (mode === "map") this.#map(product(full), staged, outputs);
+    if (mode === "map" || mode === "scatter") this.#map(product(full), staged, outputs);
     else if (mode === "scan") this.#scan(product(launch.sizes.slice(0, kept)), launch.sizes[kept]!, staged, outputs);
     else if (mode === "rows") {
       this.#rows(product(keptSizes), product(launch.sizes.slice(kept)), staged, keptStaged, outputs);
@@ -130,26 +137,40 @@ export class WasmRunner {
     return [...order, kept - 1];
   }
 
+  /** Sets addresses and strides of what is indexed. Returns whether it lies in the heap: others would be copied as a whole. */
+  #setIndexed({ operands, outputs, sizes }: Launch): boolean {
+    for (const { operand, entry, bytes } of this.#module.indexed) {
+      const { buffer, strides } = operand < 0 ? outputs[0]! : operands[operand]! as ArrayArg;
+      const { memory, byteOffset } = hostOf(buffer), at = wasmTable / 4 + entry;
+      if (memory.buffer !== this.#memory.buffer) return false;
+      this.#memory.int32[at] = memory.start + byteOffset;
+      for (let k = sizes.length; k < strides.length; k++) {
+        this.#memory.int32[at + 1 + k - sizes.length] = strides[k]! * bytes;
+      }
+    }
+    return true;
+  }
+
   #staged(
     arg: ArrayArg | VirtualArg,
-    operand: number,
     sizes: readonly number[],
     strides: readonly number[],
     array: number,
-    place: { readonly bytes: number; readonly base: number },
+    place: WasmSlot,
   ): Staged | null {
-    if (arg.buffer !== null) return this.#inMemory(arg, array, place, sizes, strides);
+    if (arg.buffer !== null && !place.offsets) return this.#inMemory(arg, array, place, sizes, strides);
     let least = arg.offset, most = arg.offset;
     for (let d = 0; d < sizes.length; d++) {
       const reach = strides[d]! * (sizes[d]! - 1);
       if (reach < 0) least += reach;
       else most += reach;
     }
-    if (least < -2147483648 || most > 2147483647 || !this.#kernel.operands[operand]!.virtual) return null;
+    if (least < -2147483648 || most > 2147483647 || !place.offsets) return null;
     return {
       direct: -1,
       entry: wasmTable / 4 + array,
-      ...place,
+      bytes: place.bytes,
+      base: place.base,
       walk: null,
       virtual: { start: arg.offset, sizes, strides },
       block: this.#memory.uint32,
@@ -213,7 +234,9 @@ export class WasmRunner {
     if (walk !== null) stage(walk, first, count, block, at + to * walk.each, false);
     else {
       const { start, sizes, strides } = virtual;
-      stageOffsets(start, sizes, strides, first, count, this.#memory.int32, at + to);
+      const { int32 } = this.#memory, end = at + to + count;
+      stageOffsets(start, sizes, strides, first, count, int32, at + to);
+      int32.fill(int32[end - 1]!, end, end + BEYOND);
     }
   }
 
@@ -222,7 +245,7 @@ export class WasmRunner {
     for (const s of staged) {
       if (!s.constant) continue;
       if (s.walk !== null) stage(s.walk, 0, count, s.block, s.at, false);
-      else this.#memory.int32.fill(s.virtual.start, s.at, s.at + count);
+      else this.#memory.int32.fill(s.virtual.start, s.at, s.at + count + BEYOND);
     }
   }
 

@@ -14,9 +14,10 @@ const GAIN = 0.8;
 
 /**
  * Above this part, or where nothing is copied above that of no gain, launches that JavaScript does in so many nanoseconds are timed both ways, so
- * often each, and the fastest decides. On a busy machine engines may be late with their better code, so this is not done without need.
+ * often each, and the fastest decides; so are those of what is indexed, if they take a fifth of that. On a busy machine engines may be
+ * late with their better code, so this is not done without need.
  */
-const CLEAR = 0.3, TIMED = 1e5, TOO_LONG = 2e7, TRIALS = 4;
+const CLEAR = 0.3, TIMED = 1e5, TIMED_INDEXED = 2e4, TOO_LONG = 2e7, TRIALS = 4;
 
 /** Nanoseconds that making a module took, smoothed. */
 let expected = 2e6;
@@ -60,9 +61,10 @@ export class WasmChoice {
     }
     if (runner === null) return false;
     if (always) return runner.run(launch, true);
-    const clear = runner.inPlace ? GAIN : CLEAR;
-    if (ns >= TIMED && ns < TOO_LONG && this.#trials < 2 * TRIALS && runner.cost > clear * this.#cost) {
-      return this.#try(runner, launch, ns, js);
+    const clear = runner.unsure ? 0 : runner.inPlace ? GAIN : CLEAR;
+    if (this.#trials < 2 * TRIALS && runner.cost > clear * this.#cost) {
+      if (runner.unsure) return ns >= TIMED_INDEXED && this.#try(runner, launch, ns, js);
+      if (ns >= TIMED && ns < TOO_LONG) return this.#try(runner, launch, ns, js);
     }
     return runner.cost <= GAIN * this.#cost && runner.run(launch, false);
   }

@@ -106,6 +106,11 @@ function copy(
 ): void {
   if (each === 1) {
     for (let i = 0; i < count; i++) target[to + i * stride] = source[from + i * step]!;
+  } else if (each === 2) {
+    for (let i = 0, p = from, q = to; i < count; i++, p += step, q += stride) {
+      target[q] = source[p]!;
+      target[q + 1] = source[p + 1]!;
+    }
   } else {
     for (let i = 0; i < count; i++) {
       for (let k = 0; k < each; k++) target[to + i * stride + k] = source[from + i * step + k]!;

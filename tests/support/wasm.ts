@@ -27,7 +27,10 @@ export function launchOf(run: Run): Launch {
 }
 
 /** Arrays of a run as copies in the engine's heap, and what is past the outputs' ends; null where there is no heap or room. */
-function inHeap(k: Kernel, run: Run): { readonly launch: Launch; readonly check: (run: Run) => void } | null {
+function inHeap(
+  k: Kernel,
+  run: Run,
+): { readonly launch: Launch; readonly give: (to: Run | null) => void; readonly check: (run: Run) => void } | null {
   const { heap } = engineMemory()!;
   if (heap === null) return null;
   const given: (() => void)[] = [];
@@ -42,7 +45,16 @@ function inHeap(k: Kernel, run: Run): { readonly launch: Launch; readonly check:
     return { at: { offset, strides, buffer: hostBuffer(cpu, heap.buffer, start, length) }, bytes };
   };
   const operands = (run.operands ?? []).map(place), outputs = run.outputs.map(place);
+  /** Gives the memory back, and what is in its outputs to those of a run. */
+  const give = (to: Run | null): void => {
+    for (const release of given) release();
+    to?.outputs.forEach(({ data }, j) => {
+      const { buffer, byteOffset, byteLength } = data;
+      new Uint8Array(buffer, byteOffset, byteLength).set(outputs[j]!.bytes!.subarray(0, byteLength));
+    });
+  };
   return {
+    give,
     launch: {
       sizes: run.sizes,
       operands: operands.map((o) => o.at),
@@ -50,7 +62,7 @@ function inHeap(k: Kernel, run: Run): { readonly launch: Launch; readonly check:
       scalars: run.scalars ?? [],
     },
     check(done) {
-      for (const give of given) give();
+      give(null);
       done.outputs.forEach(({ data }, j) => {
         const bytes = outputs[j]!.bytes!, make = data!.constructor as new (x: ArrayBuffer) => TypedArray;
         const got = new make(bytes.slice(0, data!.byteLength).buffer), bfloat16 = k.outputs[j]!.dtype === "bfloat16";
@@ -64,12 +76,19 @@ function inHeap(k: Kernel, run: Run): { readonly launch: Launch; readonly check:
   };
 }
 
-/** Runs a kernel as WebAssembly, once more on arrays in the engine's heap; returns whether it can be said there. */
+/**
+ * Runs a kernel as WebAssembly, once more on arrays in the engine's heap, or there alone if it indexes them; returns whether it can be said
+ * there.
+ */
 export function runWasm(k: Kernel, run: Run): boolean {
   const runner = WasmRunner.of(k);
   if (runner === null) return false;
   const heap = inHeap(k, run);
-  if (!runner.run(launchOf(run), true)) return false;
+  if (!runner.run(launchOf(run), true)) {
+    const ran = heap !== null && runner.run(heap.launch, true);
+    heap?.give(ran ? run : null);
+    return ran;
+  }
   if (heap !== null) {
     runner.run(heap.launch, true);
     heap.check(run);
