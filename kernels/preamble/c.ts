@@ -224,7 +224,7 @@ function allPieces(): Readonly<Record<string, string>> {
   const u32 n = (a + 0xfffu + (a >> 13 & 1) - 0x38000000u) >> 13;
   const u32 d = bits_f32(from_f32(a) + 0.5f) - 0x3f000000u;
   const u32 r = a < 0x38800000u ? d : n < 0x7c00u ? n : 0x7c00u;
-  return (u16)((a > 0x7f800000u ? 0x7e00u : a >= 0x47800000u ? 0x7c00u : r) | s);
+  return (u16)((a > 0x7f800000u ? 0x7e00u : r) | s);
 }`,
     f16_round: `INLINE f32 f16_round(f32 x) { return f16_value(f16_bits(x)); }`,
     odd_f32:
