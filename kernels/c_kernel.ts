@@ -41,12 +41,15 @@ function farFunctions(body: readonly Expr[]): Far[] {
   return found;
 }
 
-/** A half before it is rounded to what is stored: storing rounds, too. */
-function unrounded(dtype: ScalarType, text: string): string {
-  const round = dtype === "float16" ? "f16_round" : dtype === "bfloat16" ? "bf16_round" : null;
-  if (round === null || !text.startsWith(`${round}(`)) return text;
-  const inner = text.slice(round.length), value = bare(inner);
-  return value === inner ? text : value;
+/** What a text calls a function with, where the text is that call; null elsewhere. */
+function argumentOf(name: string, text: string): string | null {
+  const inner = text.slice(name.length);
+  return text.startsWith(`${name}(`) && bare(inner) !== inner ? bare(inner) : null;
+}
+
+/** The bits of a half: those in memory where it only moves, and storing rounds, too. */
+function halfBits(type: "f16" | "bf16", text: string): string {
+  return argumentOf(`${type}_value`, text) ?? `${type}_bits(${argumentOf(`${type}_round`, text) ?? text})`;
 }
 
 /** What the loops of all kinds of kernels share; a kind says what its loops are. */
@@ -179,8 +182,8 @@ export abstract class CText implements Dialect {
   }
 
   protected store(dtype: ScalarType, at: string, from: ScalarType, text: string): void {
-    const v = unrounded(dtype, bare(cCast(from, dtype, text)));
-    const bits = dtype === "float16" ? `f16_bits(${v})` : dtype === "bfloat16" ? `bf16_bits(${v})` : v;
+    const v = bare(cCast(from, dtype, text));
+    const bits = dtype === "float16" ? halfBits("f16", v) : dtype === "bfloat16" ? halfBits("bf16", v) : v;
     this.out.line(`${at} = ${bits};`);
   }
 

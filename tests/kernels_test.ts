@@ -581,6 +581,15 @@ test("kernels: cost grows with the work", () => {
   assert.ok(cost(make(b.unary("exp", x))) > 3 * cost(make(b.binary("add", x, x))));
 });
 
+test("kernels: C moves the bits of halves, and rounds what it stores once", () => {
+  for (const dtype of ["float16", "bfloat16"] as const) {
+    const inside = (body: Expr) =>
+      renderC(kernel({ operands: [operand(dtype)], body: [body], outputs: [output(dtype)] })).split("tnp_kernel(")[1]!;
+    assert.doesNotMatch(inside(load(0, dtype)), /16_/);
+    assert.doesNotMatch(inside(b.unary("exp", load(0, dtype))), /16_round/);
+  }
+});
+
 test("kernels: C is self-contained, and offsets are as wide as the kernel says", () => {
   const make = (wide: boolean, components: 1 | 2) =>
     renderC(kernel({
