@@ -454,8 +454,12 @@ function literal(g: Graph, e: Expr): Vec {
 /** Threefry-2x32 with 20 rounds (Salmon, Moraes, Dror, Shaw: Parallel random numbers: as easy as 1, 2, 3; 2011). */
 function threefry(g: Graph, [k0, k1, c0, c1]: readonly Value[], word: number): Vec {
   const add = (a: Value, b: Value) => g.op("i32x4.add", [a, b]), xor = (a: Value, b: Value) => g.op("v128.xor", [a, b]);
+  // Whole bytes move by one instruction.
+  const bytes = (n: number) => [0, 1, 2, 3].flatMap((lane) => [0, 1, 2, 3].map((k) => 4 * lane + (k + 4 - n / 8) % 4));
   const rotate = (v: Value, n: number) =>
-    g.op("v128.or", [g.op("i32x4.shl", [v, g.i32(n)]), g.op("i32x4.shr_u", [v, g.i32(32 - n)])]);
+    n % 8 === 0
+      ? g.shuffle(v, v, 1, bytes(n))
+      : g.op("v128.or", [g.op("i32x4.shl", [v, g.i32(n)]), g.op("i32x4.shr_u", [v, g.i32(32 - n)])]);
   const keys = [k0!, k1!, xor(xor(k0!, k1!), g.splat("i32", 0x1bd11bda))];
   const rotations = [[13, 15, 26, 6], [17, 29, 16, 24]] as const;
   let x = add(c0!, k0!), y = add(c1!, k1!);

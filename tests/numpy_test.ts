@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { afterEach, describe, test } from "node:test";
+import { nodeOf } from "../src/array.ts";
 import { type ArrayLike, AxisError, DTypePromotionError, type NDArray, ShapeError, tnp, TracerError } from "../mod.ts";
 
 /** The functions of tf.experimental.numpy. */
@@ -343,6 +344,19 @@ describe("devices", () => {
 });
 
 describe("random numbers", () => {
+  test("of float64 take both words of one computation", () => {
+    const computations = new Set<string>(), ids = new Map<unknown, number>();
+    const id = (x: unknown) => ids.get(x) ?? (ids.set(x, ids.size), ids.size - 1);
+    const visit = (x: ReturnType<typeof nodeOf>): void => {
+      if (x.prim?.name === "threefry") computations.add(x.inputs.map(id).join());
+      x.inputs.forEach(visit);
+    };
+    visit(nodeOf(tnp.random.rand(7)));
+    assert.equal(computations.size, 1);
+    visit(nodeOf(tnp.random.randn(7)));
+    assert.equal(computations.size, 3);
+  });
+
   test("come back with their seed", () => {
     tnp.random.seed(3);
     const a = tnp.random.randn(4).toArray();

@@ -41,7 +41,10 @@ function draw(name: string, shape: readonly number[], device: Device): Words {
   if (size > 2 ** 32) throw new RangeError(`${name}: got ${size} elements, expected at most 2^32 in one draw`);
   const [k0, k1] = nextKey(device);
   const position = ops.reshape(ops.iota([size], 0, "uint32", device), shape);
-  return (stream, word) => ops.threefry(k0, k1, position, ops.scalar(stream, "uint32", device), word);
+  // Both words of a stream come of one computation, if its number is one node.
+  const streams: Node[] = [];
+  return (stream, word) =>
+    ops.threefry(k0, k1, position, streams[stream] ??= ops.scalar(stream, "uint32", device), word);
 }
 
 const number = (value: number, like: Node): Node => ops.scalar(value, like.dtype, like.device);
