@@ -248,6 +248,7 @@ export const control = {
   else: [0x05],
   end: [0x0b],
   br: (depth: number) => [0x0c, ...leb(depth)],
+  return: [0x0f],
   brIf: (depth: number) => [0x0d, ...leb(depth)],
   call: (index: number) => [0x10, ...leb(index)],
   select: [0x1b],

@@ -395,7 +395,8 @@ export class Vectors {
       }
       case "floordiv":
       case "mod":
-      case "fmod": {
+      case "fmod":
+      case "pow": {
         const name = `${unsigned && e.op === "mod" ? "fmod" : e.op}_${unsigned ? "u" : "s"}64`;
         return zip("i64", x, y, (a, b) => g.call({ shape: "i64x2", name, arity: 2 }, [a, b]));
       }

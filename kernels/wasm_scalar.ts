@@ -31,8 +31,6 @@ export const imports = {
   floordiv32: helpers.floordiv32,
   nextafter: helpers.nextafter,
   nextafter32: (x: number, y: number) => helpers.nextafter32(x, y, 1),
-  pow_s32: (x: number, y: number) => helpers.ipow(x, y) | 0,
-  pow_u32: (x: number, y: number) => helpers.ipow(x >>> 0, y >>> 0) | 0,
   gcd_s32: (x: number, y: number) => helpers.gcd(x, y) | 0,
   gcd_u32: (x: number, y: number) => helpers.gcd(x >>> 0, y >>> 0) | 0,
 } as const satisfies Record<string, (x: number, y: number) => number>;
@@ -158,7 +156,42 @@ function addGuarded(module: ModuleWriter, { name, shape }: Callee): number {
   return module.add({ parameters: ["v128", "v128", "v128"], results: ["v128"] }, body.locals, body.bytes);
 }
 
+/** Integer powers by squaring; a negative exponent gives the truncated quotient. */
+function addPower(module: ModuleWriter, type: "i32" | "i64", sign: "s" | "u"): number {
+  const g = new Graph(), body = new BodyWriter(module, 2), result = body.local(type);
+  const c = (v: number) => type === "i64" ? g.i64(BigInt(v)) : g.i32(v);
+  const o = (name: string, ...args: Value[]) => g.op(`${type}.${name}` as WasmOp, args);
+  const [x, y, r] = [0, 1, result].map((k) => g.local(k, type, 1)) as [Value, Value, Value];
+  const set = (local: number, value: Value) => {
+    body.push(value);
+    body.emit(control.set(local));
+  };
+  const odd = o("eq", o("and", y, c(1)), c(1));
+  if (sign === "s") {
+    body.push(o("lt_s", y, c(0)));
+    body.emit(control.if);
+    const minusOne = g.select(g.select(c(-1), c(1), odd), c(0), o("eq", x, c(-1)));
+    body.push(g.select(c(1), minusOne, o("eq", x, c(1))));
+    body.emit(control.return, control.end);
+  }
+  set(result, c(1));
+  body.emit(control.block, control.loop);
+  body.push(o("eqz", y));
+  body.emit(control.brIf(1));
+  set(result, g.select(o("mul", r, x), r, odd));
+  set(0, o("mul", x, x));
+  set(1, o("shr_u", y, c(1)));
+  body.emit(control.br(0), control.end, control.end);
+  body.push(r);
+  return module.add({ parameters: [type, type], results: [type] }, body.locals, body.bytes);
+}
+
 function addScalar(module: ModuleWriter, c: Callee): { index: number; from: WasmType; to: WasmType } {
+  const power = /^pow_([su])(32|64)$/.exec(c.name);
+  if (power !== null) {
+    const type = power[2] === "64" ? "i64" : "i32";
+    return { index: addPower(module, type, power[1] as "s" | "u"), from: type, to: type };
+  }
   const g = new Graph(), { from, to, build } = scalarFunction(c.name);
   const result = build(g, g.local(0, from, 1), g.local(1, from, 1));
   const body = new BodyWriter(module, c.arity);
