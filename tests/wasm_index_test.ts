@@ -3,7 +3,7 @@ import { strict as assert } from "node:assert";
 import { test } from "node:test";
 import { type NDArray, tnp } from "../mod.ts";
 import { compileWasm } from "../kernels/wasm.ts";
-import { type DType, dtypeInfo, dtypeNames } from "../src/base/dtype.ts";
+import { type DType, dtypeInfo } from "../src/base/dtype.ts";
 import { configureCpu } from "../src/device/cpu.ts";
 import { WasmChoice } from "../src/device/wasm_choice.ts";
 import { engineMemory } from "../src/device/wasm_memory.ts";
@@ -39,7 +39,7 @@ function numbers(dtype: DType, n: number): NDArray {
 const positions = (n: number, among: number): NDArray =>
   tnp.array(Array.from({ length: n }, (_, i) => 7919 * i % (2 * among) - among));
 
-for (const dtype of dtypeNames.filter((d) => d !== "int16" && d !== "uint64" && d !== "uint16")) {
+for (const dtype of ["bool", "int8", "uint16", "int64", "bfloat16", "float32", "complex64", "complex128"] as const) {
   test(`wasm: elements of ${dtype} at positions, and what is put there`, () => {
     const x = () => numbers(dtype, 300).reshape(20, 15), put = { mode: "add" } as const;
     same({
