@@ -9,14 +9,15 @@ import { type DType, isComplex } from "../base/dtype.ts";
 import { sameShape } from "../base/shape.ts";
 import type { ScatterMode } from "../../kernels/kernel.ts";
 import type { Device } from "../device/device.ts";
-import type { Aval } from "./primitive.ts";
-import { type BinaryName, prims, type ReduceName, type Scalar, type ScanName, type UnaryName } from "./registry.ts";
+import type { Aval, Primitive } from "./primitive.ts";
+import { prims, type ReduceName, type Scalar, type ScanName } from "./registry.ts";
 import { bind, type Node } from "./trace.ts";
 
 type Axes = readonly number[];
 
-const unary = (name: UnaryName, x: Node): Node => bind(prims[name], [x], null);
-const binary = (name: BinaryName, x: Node, y: Node): Node => bind(prims[name], [x, y], null);
+// Records are named where they are used: a look-up by a name that varies would take longer than all else here.
+const unary = (prim: Primitive<null>, x: Node): Node => bind(prim, [x], null);
+const binary = (prim: Primitive<null>, x: Node, y: Node): Node => bind(prim, [x, y], null);
 const scan = (name: ScanName, x: Node, axis: number, reverse: boolean): Node =>
   bind(prims[name], [x], { axis, reverse });
 
@@ -50,146 +51,146 @@ export function full(shape: readonly number[], value: Scalar, like: Node): Node 
 // Elementwise, one input
 
 /** `-x`; unsigned integers wrap. */
-export const neg = (x: Node): Node => unary("neg", x);
+export const neg = (x: Node): Node => unary(prims.neg, x);
 /** The magnitude; of complex numbers in their real dtype. */
-export const abs = (x: Node): Node => unary("abs", x);
+export const abs = (x: Node): Node => unary(prims.abs, x);
 /** -1, 0 or 1; NaN stays; `x / |x|` for complex numbers. */
-export const sign = (x: Node): Node => unary("sign", x);
+export const sign = (x: Node): Node => unary(prims.sign, x);
 /** Logical not of bool, bitwise not of integers. */
-export const not = (x: Node): Node => unary("not", x);
+export const not = (x: Node): Node => unary(prims.not, x);
 /** The largest integer not above x. */
-export const floor = (x: Node): Node => unary("floor", x);
+export const floor = (x: Node): Node => unary(prims.floor, x);
 /** The smallest integer not below x. */
-export const ceil = (x: Node): Node => unary("ceil", x);
+export const ceil = (x: Node): Node => unary(prims.ceil, x);
 /** The integer part. */
-export const trunc = (x: Node): Node => unary("trunc", x);
+export const trunc = (x: Node): Node => unary(prims.trunc, x);
 /** The nearest integer, halves to even. */
-export const rint = (x: Node): Node => unary("rint", x);
+export const rint = (x: Node): Node => unary(prims.rint, x);
 /** The square root. */
-export const sqrt = (x: Node): Node => unary("sqrt", x);
+export const sqrt = (x: Node): Node => unary(prims.sqrt, x);
 /** The cube root, real. */
-export const cbrt = (x: Node): Node => unary("cbrt", x);
+export const cbrt = (x: Node): Node => unary(prims.cbrt, x);
 /** e to the x. */
-export const exp = (x: Node): Node => unary("exp", x);
+export const exp = (x: Node): Node => unary(prims.exp, x);
 /** 2 to the x. */
-export const exp2 = (x: Node): Node => unary("exp2", x);
+export const exp2 = (x: Node): Node => unary(prims.exp2, x);
 /** `exp(x) - 1`, exact near 0. */
-export const expm1 = (x: Node): Node => unary("expm1", x);
+export const expm1 = (x: Node): Node => unary(prims.expm1, x);
 /** The natural logarithm. */
-export const log = (x: Node): Node => unary("log", x);
+export const log = (x: Node): Node => unary(prims.log, x);
 /** The logarithm to base 2. */
-export const log2 = (x: Node): Node => unary("log2", x);
+export const log2 = (x: Node): Node => unary(prims.log2, x);
 /** The logarithm to base 10. */
-export const log10 = (x: Node): Node => unary("log10", x);
+export const log10 = (x: Node): Node => unary(prims.log10, x);
 /** `log(1 + x)`, exact near 0. */
-export const log1p = (x: Node): Node => unary("log1p", x);
+export const log1p = (x: Node): Node => unary(prims.log1p, x);
 /** The sine, radians. */
-export const sin = (x: Node): Node => unary("sin", x);
+export const sin = (x: Node): Node => unary(prims.sin, x);
 /** The cosine, radians. */
-export const cos = (x: Node): Node => unary("cos", x);
+export const cos = (x: Node): Node => unary(prims.cos, x);
 /** The tangent, radians. */
-export const tan = (x: Node): Node => unary("tan", x);
+export const tan = (x: Node): Node => unary(prims.tan, x);
 /** The inverse sine. */
-export const asin = (x: Node): Node => unary("asin", x);
+export const asin = (x: Node): Node => unary(prims.asin, x);
 /** The inverse cosine. */
-export const acos = (x: Node): Node => unary("acos", x);
+export const acos = (x: Node): Node => unary(prims.acos, x);
 /** The inverse tangent. */
-export const atan = (x: Node): Node => unary("atan", x);
+export const atan = (x: Node): Node => unary(prims.atan, x);
 /** The hyperbolic sine. */
-export const sinh = (x: Node): Node => unary("sinh", x);
+export const sinh = (x: Node): Node => unary(prims.sinh, x);
 /** The hyperbolic cosine. */
-export const cosh = (x: Node): Node => unary("cosh", x);
+export const cosh = (x: Node): Node => unary(prims.cosh, x);
 /** The hyperbolic tangent. */
-export const tanh = (x: Node): Node => unary("tanh", x);
+export const tanh = (x: Node): Node => unary(prims.tanh, x);
 /** The inverse hyperbolic sine. */
-export const asinh = (x: Node): Node => unary("asinh", x);
+export const asinh = (x: Node): Node => unary(prims.asinh, x);
 /** The inverse hyperbolic cosine. */
-export const acosh = (x: Node): Node => unary("acosh", x);
+export const acosh = (x: Node): Node => unary(prims.acosh, x);
 /** The inverse hyperbolic tangent. */
-export const atanh = (x: Node): Node => unary("atanh", x);
+export const atanh = (x: Node): Node => unary(prims.atanh, x);
 /** The error function. */
-export const erf = (x: Node): Node => unary("erf", x);
+export const erf = (x: Node): Node => unary(prims.erf, x);
 /** `1 - erf(x)`, exact in the tail. */
-export const erfc = (x: Node): Node => unary("erfc", x);
+export const erfc = (x: Node): Node => unary(prims.erfc, x);
 /** `log |gamma(x)|`. */
-export const lgamma = (x: Node): Node => unary("lgamma", x);
+export const lgamma = (x: Node): Node => unary(prims.lgamma, x);
 /** Whether x (or a part of it) is NaN. */
-export const isnan = (x: Node): Node => unary("isnan", x);
+export const isnan = (x: Node): Node => unary(prims.isnan, x);
 /** Whether x (or a part of it) is infinite. */
-export const isinf = (x: Node): Node => unary("isinf", x);
+export const isinf = (x: Node): Node => unary(prims.isinf, x);
 /** Whether x (all of it) is neither NaN nor infinite. */
-export const isfinite = (x: Node): Node => unary("isfinite", x);
+export const isfinite = (x: Node): Node => unary(prims.isfinite, x);
 /** Whether the sign bit of a float is set. */
-export const signbit = (x: Node): Node => unary("signbit", x);
+export const signbit = (x: Node): Node => unary(prims.signbit, x);
 /** The count of set bits of |x|, as uint8. */
-export const popcount = (x: Node): Node => unary("popcount", x);
+export const popcount = (x: Node): Node => unary(prims.popcount, x);
 /** The real part; a real x itself. */
-export const real = (x: Node): Node => isComplex(x.dtype) ? unary("real", x) : x;
+export const real = (x: Node): Node => isComplex(x.dtype) ? unary(prims.real, x) : x;
 /** The imaginary part; zeros for a real x. */
-export const imag = (x: Node): Node => isComplex(x.dtype) ? unary("imag", x) : full(x.shape, 0, x);
+export const imag = (x: Node): Node => isComplex(x.dtype) ? unary(prims.imag, x) : full(x.shape, 0, x);
 /** The complex conjugate; a real x itself. */
-export const conj = (x: Node): Node => isComplex(x.dtype) ? unary("conj", x) : x;
+export const conj = (x: Node): Node => isComplex(x.dtype) ? unary(prims.conj, x) : x;
 /** x, through which no gradient flows. */
-export const stop_gradient = (x: Node): Node => unary("stop_gradient", x);
+export const stop_gradient = (x: Node): Node => unary(prims.stop_gradient, x);
 /** x in another dtype, as NumPy's astype; complex to real keeps the real part. */
 export const cast = (x: Node, dtype: DType): Node => x.dtype === dtype ? x : bind(prims.cast, [x], { dtype });
 
 // Elementwise, two inputs
 
 /** `x + y`; or for bool. */
-export const add = (x: Node, y: Node): Node => binary("add", x, y);
+export const add = (x: Node, y: Node): Node => binary(prims.add, x, y);
 /** `x - y`. */
-export const sub = (x: Node, y: Node): Node => binary("sub", x, y);
+export const sub = (x: Node, y: Node): Node => binary(prims.sub, x, y);
 /** `x * y`; and for bool. */
-export const mul = (x: Node, y: Node): Node => binary("mul", x, y);
+export const mul = (x: Node, y: Node): Node => binary(prims.mul, x, y);
 /** `x / y` of floating and complex numbers. */
-export const div = (x: Node, y: Node): Node => binary("div", x, y);
+export const div = (x: Node, y: Node): Node => binary(prims.div, x, y);
 /** `floor(x / y)`; 0 for an integer divided by 0. */
-export const floordiv = (x: Node, y: Node): Node => binary("floordiv", x, y);
+export const floordiv = (x: Node, y: Node): Node => binary(prims.floordiv, x, y);
 /** The remainder with y's sign; 0 for an integer by 0. */
-export const mod = (x: Node, y: Node): Node => binary("mod", x, y);
+export const mod = (x: Node, y: Node): Node => binary(prims.mod, x, y);
 /** The remainder with x's sign, C's fmod. */
-export const fmod = (x: Node, y: Node): Node => binary("fmod", x, y);
+export const fmod = (x: Node, y: Node): Node => binary(prims.fmod, x, y);
 /** x to the y. */
-export const pow = (x: Node, y: Node): Node => binary("pow", x, y);
+export const pow = (x: Node, y: Node): Node => binary(prims.pow, x, y);
 /** The angle of the point (y, x): the first argument is the ordinate. */
-export const atan2 = (y: Node, x: Node): Node => binary("atan2", y, x);
+export const atan2 = (y: Node, x: Node): Node => binary(prims.atan2, y, x);
 /** `sqrt(x^2 + y^2)` without overflow. */
-export const hypot = (x: Node, y: Node): Node => binary("hypot", x, y);
+export const hypot = (x: Node, y: Node): Node => binary(prims.hypot, x, y);
 /** The magnitude of x with the sign of y. */
-export const copysign = (x: Node, y: Node): Node => binary("copysign", x, y);
+export const copysign = (x: Node, y: Node): Node => binary(prims.copysign, x, y);
 /** The next float after x towards y. */
-export const nextafter = (x: Node, y: Node): Node => binary("nextafter", x, y);
+export const nextafter = (x: Node, y: Node): Node => binary(prims.nextafter, x, y);
 /** The larger of two; NaN wins. */
-export const maximum = (x: Node, y: Node): Node => binary("maximum", x, y);
+export const maximum = (x: Node, y: Node): Node => binary(prims.maximum, x, y);
 /** The smaller of two; NaN wins. */
-export const minimum = (x: Node, y: Node): Node => binary("minimum", x, y);
+export const minimum = (x: Node, y: Node): Node => binary(prims.minimum, x, y);
 /** The larger of two; NaN loses. */
-export const fmax = (x: Node, y: Node): Node => binary("fmax", x, y);
+export const fmax = (x: Node, y: Node): Node => binary(prims.fmax, x, y);
 /** The smaller of two; NaN loses. */
-export const fmin = (x: Node, y: Node): Node => binary("fmin", x, y);
+export const fmin = (x: Node, y: Node): Node => binary(prims.fmin, x, y);
 /** And of bools or bits. */
-export const and = (x: Node, y: Node): Node => binary("and", x, y);
+export const and = (x: Node, y: Node): Node => binary(prims.and, x, y);
 /** Or of bools or bits. */
-export const or = (x: Node, y: Node): Node => binary("or", x, y);
+export const or = (x: Node, y: Node): Node => binary(prims.or, x, y);
 /** Exclusive or of bools or bits. */
-export const xor = (x: Node, y: Node): Node => binary("xor", x, y);
+export const xor = (x: Node, y: Node): Node => binary(prims.xor, x, y);
 /** Bits shifted to the left. */
-export const shl = (x: Node, y: Node): Node => binary("shl", x, y);
+export const shl = (x: Node, y: Node): Node => binary(prims.shl, x, y);
 /** Bits shifted to the right, keeping the sign. */
-export const shr = (x: Node, y: Node): Node => binary("shr", x, y);
+export const shr = (x: Node, y: Node): Node => binary(prims.shr, x, y);
 /** The greatest common divisor of integers. */
-export const gcd = (x: Node, y: Node): Node => binary("gcd", x, y);
+export const gcd = (x: Node, y: Node): Node => binary(prims.gcd, x, y);
 /** `x < y`; complex numbers in lexicographic order. */
-export const less = (x: Node, y: Node): Node => binary("less", x, y);
+export const less = (x: Node, y: Node): Node => binary(prims.less, x, y);
 /** `x <= y`. */
-export const less_equal = (x: Node, y: Node): Node => binary("less_equal", x, y);
+export const less_equal = (x: Node, y: Node): Node => binary(prims.less_equal, x, y);
 /** `x == y`. */
-export const equal = (x: Node, y: Node): Node => binary("equal", x, y);
+export const equal = (x: Node, y: Node): Node => binary(prims.equal, x, y);
 /** `x != y`. */
-export const not_equal = (x: Node, y: Node): Node => binary("not_equal", x, y);
+export const not_equal = (x: Node, y: Node): Node => binary(prims.not_equal, x, y);
 /** `re + i im` from two float32 or two float64. */
-export const complex = (re: Node, im: Node): Node => binary("complex", re, im);
+export const complex = (re: Node, im: Node): Node => binary(prims.complex, re, im);
 
 // Elementwise, other
 

@@ -5,7 +5,7 @@
  * (src/prims/kinds.ts) supply what a whole kind has in common, so a record is a few lines.
  * @module
  */
-import type { DType, ScalarType } from "../base/dtype.ts";
+import { type DType, dtypes, type ScalarType } from "../base/dtype.ts";
 import { DisposedError } from "../base/errors.ts";
 import type { Buffer, Device } from "../device/device.ts";
 import type { Expr, ExprBuilder } from "../../kernels/expr.ts";
@@ -15,6 +15,8 @@ import type { Monoid, RoutineName, ScatterMode } from "../../kernels/kernel.ts";
 export interface Aval {
   readonly shape: readonly number[];
   readonly dtype: DType;
+  /** The dtype's number, where that was looked up. */
+  readonly code?: number;
 }
 
 /** The kinds of primitives. */
@@ -190,6 +192,7 @@ export interface Trace {
 export class Node implements Aval {
   readonly shape: readonly number[];
   readonly dtype: DType;
+  readonly code: number;
   readonly size: number;
   readonly device: Device;
   /** Depends on a placeholder or belongs to a trace: has no value of its own. */
@@ -233,6 +236,7 @@ export class Node implements Aval {
     this.params = params;
     this.shape = aval.shape;
     this.dtype = aval.dtype;
+    this.code = aval.code ?? dtypes[aval.dtype].code;
     this.device = device;
     let size = 1;
     const { shape } = aval;

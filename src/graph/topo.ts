@@ -152,14 +152,14 @@ export class Walk extends Key {
     const { prim } = node;
     if (prim === null || (this.#placeholders !== null && this.#placeholders.has(node))) {
       this.leaves[this.leafCount++] = node;
-      this.push(marks.leaf - dtypeInfo(node.dtype).code);
+      this.push(marks.leaf - node.code);
       const { shape, strides } = node;
       this.numbers(shape);
       if (prim === null) { for (let i = 0; i < shape.length; i++) this.push(shape[i] === 1 ? 0 : strides[i]!); }
       return;
     }
     const role = roles[prim.id] ?? roleOf(prim);
-    this.push(prim.id * DTYPES + dtypeInfo(node.dtype).code);
+    this.push(prim.id * DTYPES + node.code);
     if (role === SCALAR) {
       if (prim.name === "disposed") throw new DisposedError("evaluate: a value was used after dispose()");
       this.scalars[this.scalarCount++] = node;

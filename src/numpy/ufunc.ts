@@ -3,7 +3,7 @@
  * `unary` or `binary` with its name, its rule of dtypes and its formula on nodes.
  * @module
  */
-import { type DType, dtypeInfo, dtypes, isInteger } from "../base/dtype.ts";
+import { type DType, dtypeInfo, dtypeNames, dtypes, isInteger } from "../base/dtype.ts";
 import type { Scalar } from "../base/elements.ts";
 import {
   canCast,
@@ -82,6 +82,13 @@ const rules = {
 
 /** The name of a rule of dtypes. */
 export type Rule = keyof typeof rules;
+
+/** By rule and a dtype's number whether it is computed in as it is. */
+const keeps = Object.fromEntries(
+  Object.entries(rules).map(([rule, type]) => [rule, dtypeNames.map((dtype) => type(dtype) === dtype)]),
+) as unknown as Readonly<Record<Rule, readonly boolean[]>>;
+
+const kinds = dtypeNames.map((dtype) => dtypes[dtype].kind);
 
 function computeType(name: string, rule: Rule, dtype: DType, hint = ""): DType {
   const type = rules[rule](dtype);
@@ -172,6 +179,15 @@ export function unary<D extends DType = DType>(
   hint?: string,
 ): NDArray<D> {
   const operand = x instanceof NDArray ? nodeOf(x) : toOperand(name, x);
+  if (options === undefined && operand instanceof Node && !operand.weak && keeps[rule][operand.code]!) {
+    let out: Node;
+    try {
+      out = formula(operand);
+    } catch (error) {
+      throw inTheNameOf(name, error);
+    }
+    return wrap<D>(out);
+  }
   const own = ownType(operand);
   if (options !== undefined) checkOptions(name, options);
   const type = options?.dtype !== undefined
@@ -236,7 +252,7 @@ export function binary<D extends DType = DType>(
     const a = x1 instanceof NDArray ? nodeOf(x1) : null, b = x2 instanceof NDArray ? nodeOf(x2) : null;
     const array = a ?? b;
     // What most calls are: two arrays of one dtype, or an array and a number that fits it.
-    if (array !== null && !array.weak && rules[rule](array.dtype) === array.dtype) {
+    if (array !== null && !array.weak && keeps[rule][array.code]!) {
       const x = a ?? quick(name, x1, array), y = b ?? quick(name, x2, array);
       if (x !== null && y !== null && x.dtype === y.dtype && !x.weak && !y.weak) {
         let out: Node;
@@ -256,7 +272,7 @@ export function binary<D extends DType = DType>(
 /** A number beside an array in whose dtype it is computed by NumPy's rule; null where the general way must decide. */
 function quick(name: string, x: ArrayLike, beside: Node): Node | null {
   if (typeof x !== "number" || promotionMode() !== "legacy") return null;
-  const { kind } = dtypeInfo(beside.dtype);
+  const kind = kinds[beside.code]!;
   if (kind === "f" && !prefersFloat32()) return ops.scalar(x, beside.dtype, beside.device);
   if (kind === "b" || (kind !== "f" && kind !== "c" && !isIntegral(x))) return null;
   if (prefersFloat32() && !isIntegral(x)) return null;

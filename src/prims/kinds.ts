@@ -127,7 +127,7 @@ export function unary(name: string, spec: UnarySpec): Primitive<null> {
     name,
     (ins) => {
       const x = ins[0]!;
-      if ((bits >>> dtypes[x.dtype].code & 1) === 0) checkKind(name, x.dtype, accepts);
+      if ((bits >>> (x.code ?? dtypes[x.dtype].code) & 1) === 0) checkKind(name, x.dtype, accepts);
       return dtype === undefined ? x : { shape: x.shape, dtype: dtype(x.dtype) };
     },
     vjp === null ? null : (g, { inputs: [x], output }) => isInexact(x!.dtype) ? [vjp(g, x!, output)] : [null],
@@ -166,7 +166,7 @@ export function binary(name: string, spec: BinarySpec): Primitive<null> {
     (ins) => {
       const x = ins[0]!, y = ins[1]!;
       checkSame(name, x, y);
-      if ((bits >>> dtypes[x.dtype].code & 1) === 0) checkKind(name, x.dtype, accepts);
+      if ((bits >>> (x.code ?? dtypes[x.dtype].code) & 1) === 0) checkKind(name, x.dtype, accepts);
       // The common cases allocate nothing: a node is its own aval.
       const wide = y.shape.length === 0 || sameShape(x.shape, y.shape) ? x : x.shape.length === 0 ? y : null;
       if (wide !== null && dtype === undefined) return wide;

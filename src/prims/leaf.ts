@@ -3,7 +3,7 @@
  * @module
  */
 import { type Aval, newId, type Primitive } from "../core/primitive.ts";
-import { type DType, dtypeNames, dtypes } from "../base/dtype.ts";
+import { type DType, type DTypeInfo, dtypeNames, dtypes } from "../base/dtype.ts";
 import { TracerError } from "../base/errors.ts";
 import { checkShape, formatShape } from "../base/shape.ts";
 import type { PrimitiveParams, Primitives, Scalar } from "../core/registry.ts";
@@ -14,13 +14,16 @@ const nothingToBatch = (name: string) => (): never => {
 };
 
 /** One aval a dtype, so that a number in an expression allocates none. */
-const zeroD = Object.fromEntries(dtypeNames.map((dtype) => [dtype, { shape: [], dtype }])) as unknown as Readonly<
+const zeroD = Object.fromEntries(
+  dtypeNames.map((dtype) => [dtype, { shape: [], dtype, code: dtypes[dtype].code }]),
+) as unknown as Readonly<
   Record<DType, Aval>
 >;
 
+const infos = dtypeNames.map((dtype) => dtypes[dtype]);
+
 /** The number as a kernel of this dtype is given it. @throws TypeError for a value the dtype has no place for */
-function launchValue(value: Scalar, dtype: DType): Scalar {
-  const { kind, itemsize } = dtypes[dtype];
+function launchValue(value: Scalar, dtype: DType, { kind, itemsize }: DTypeInfo = dtypes[dtype]): Scalar {
   if (kind === "c") return typeof value === "object" ? value : { re: Number(value), im: 0 };
   if (typeof value === "object") {
     throw new TypeError(`scalar: got the complex number ${value.re} + ${value.im}i for dtype ${dtype}`);
@@ -38,8 +41,9 @@ const scalar: Primitive<PrimitiveParams["scalar"]> = {
   name: "scalar",
   kind: "leaf",
   infer: (_ins, { value, dtype }) => {
-    launchValue(value, dtype);
-    return zeroD[dtype];
+    const aval = zeroD[dtype];
+    launchValue(value, dtype, infos[aval.code!]);
+    return aval;
   },
   vjp: null,
   batch: nothingToBatch("scalar"),
