@@ -25,9 +25,9 @@ import { type Kernel, kernelKey, type Operand } from "../kernels/kernel.ts";
 import { tnp } from "../mod.ts";
 import { dtypeInfo } from "../src/base/dtype.ts";
 import { kernelCache } from "../src/device/cache.ts";
-import { findCompiler } from "../src/device/compiler.ts";
+import { findCompiler, observable } from "../src/device/compiler.ts";
 import { configureCpu, cpu } from "../src/device/cpu.ts";
-import { toolchain } from "../src/device/native.ts";
+import { compileCost, makeSource, toolchain } from "../src/device/native.ts";
 import { checkProduct, generator, hold, matmul, stack, zeros } from "./support/device.ts";
 
 const hasCompiler = available().ok && "path" in findCompiler();
@@ -263,6 +263,22 @@ describe("the compiler", () => {
     };
     assert.equal(started(0.01), false);
     assert.equal(started(20), true);
+  });
+
+  test("is not thought slow where it is looked at late", () => {
+    if (!hasCompiler || !observable) return;
+    withEnvironment({}, () => {
+      toolchain();
+      const { now } = Date;
+      const making = makeSource({ key: null, text: () => "void tnp_kernel(void *block) { (void)block; }" }, "late", 0);
+      try {
+        Date.now = () => now() + 1e6;
+        assert.equal(typeof making?.get(60000), "function");
+      } finally {
+        Date.now = now;
+      }
+      assert.ok(compileCost({ key: null, text: () => "" }) < 1e11);
+    });
   });
 
   if (runtime.name === "deno") {

@@ -18,6 +18,9 @@ const SHARE = 1 << 17;
 
 type StackType = "float32" | "float64";
 
+/** Compiling it takes so many times as long as compiling a kernel. */
+const WEIGHT = 4;
+
 const codes = new Map<StackType, NativeCode>();
 
 /** Forgets the code, so that it is tried again. */
@@ -28,7 +31,8 @@ export function forgetStacks(): void {
 function codeOf(dtype: StackType): NativeCode {
   let code = codes.get(dtype);
   if (code === undefined) {
-    codes.set(dtype, code = new NativeCode("products", { key: `products ${dtype}`, text: () => cStack(dtype) }));
+    const source = { key: `products ${dtype}`, text: () => cStack(dtype), weight: WEIGHT };
+    codes.set(dtype, code = new NativeCode("products", source));
   }
   return code;
 }

@@ -6,6 +6,7 @@ import { LibraryError } from "../../ffi/errors.ts";
 import { dlopen, dlsym, RTLD } from "../../ffi/libc.ts";
 import { addressOf, native } from "../../ffi/mem.ts";
 import { available, openFile } from "../../ffi/open.ts";
+import { files } from "../../ffi/runtime.ts";
 import { system } from "../../ffi/system.ts";
 import type { Library, Symbols } from "../../ffi/types.ts";
 import { cFlags, cProbes, renderC } from "../../kernels/c.ts";
@@ -43,19 +44,27 @@ export type Toolchain =
   | { readonly ok: false; readonly reason: string };
 
 let toolchainState: Toolchain | undefined;
-/** Nanoseconds a compile took, smoothed; a guess until there was one. */
+/** Nanoseconds that compiling a kernel took, smoothed; a guess until there was one. */
 let expected = 120e6, measured = false;
 /** Loaded kernels stay loaded: their functions are called until the process ends. */
 const loaded: Library<typeof symbols>[] = [];
 
-/** Nanoseconds that compiling one kernel is expected to take. */
-export function compileCost(): number {
-  return expected;
+/** Nanoseconds that compiling a source is expected to take. */
+export function compileCost({ weight = 1 }: Source): number {
+  return expected * weight;
 }
 
 /** Takes note of a wait for the compiler that was in vain: the next one has to be worth twice as much. */
-export function waitedFor(ms: number): void {
-  expected = Math.max(expected, 2e6 * ms);
+export function waitedFor(ms: number, { weight = 1 }: Source): void {
+  expected = Math.max(expected, 2e6 * ms / weight);
+}
+
+/** Takes note of what compiling a source took: until its output was written, as who looks for it may come much later. */
+function took(start: number, output: string, { weight = 1 }: Source): void {
+  const now = Date.now(), modified = files.info(output, true)?.modified ?? now;
+  const ns = Math.max(1, (modified > start && modified < now ? modified : now) - start) * 1e6 / weight;
+  expected = measured ? expected + (ns - expected) / 4 : ns;
+  measured = true;
 }
 
 /** Forgets compiler and cache, so that they are looked for again; loaded kernels stay. */
@@ -170,13 +179,11 @@ function* libraryOf<S extends Symbols>(
   const kept = keptLibrary(key, table, cache);
   if (kept !== null) return kept;
   const file = cache.temporary("c"), output = cache.temporary("so");
-  const start = performance.now();
+  const start = Date.now();
   try {
     system.fs.writeFileSync(file, written, { mode: 0o600 });
     yield* build(compiler.path, compiler.flags, file, output, compiler.libraries);
-    const ns = (performance.now() - start) * 1e6;
-    expected = measured ? expected + (ns - expected) / 4 : ns;
-    measured = true;
+    took(start, output, source);
     const path = cache.store(key, output, file);
     rememberText(source, cache, text);
     return openFile(path, table);

@@ -57,8 +57,8 @@ export class NativeCode {
     const { engine } = cpuConfig();
     if (engine === "js") return null;
     this.#spent += ns;
-    if (engine !== "c" && ns < compileCost() && this.#spent < this.#next) return null;
-    return this.#find(engine === "c" || ns >= compileCost());
+    if (engine !== "c" && ns < compileCost(this.#source) && this.#spent < this.#next) return null;
+    return this.#find(engine === "c" || ns >= compileCost(this.#source));
   }
 
   /**
@@ -72,7 +72,7 @@ export class NativeCode {
     const { engine } = cpuConfig();
     if (engine === "js" || this.#coming) return engine === "js" ? null : undefined;
     if (!this.#looked && this.#look() !== null) return this.#function;
-    if (engine !== "c" && ns < (urgent ? BLOCKING : compileCost())) return null;
+    if (engine !== "c" && ns < (urgent ? BLOCKING : compileCost(this.#source))) return null;
     this.#coming = true;
     nativeSourceSoon(this.#source, this.#name).then((made) => {
       this.#function ??= made;
@@ -92,7 +92,7 @@ export class NativeCode {
   /** Looks for the code on disk, once. */
   #look(): NativeFunction | null {
     this.#looked = true;
-    this.#next = START * compileCost();
+    this.#next = START * compileCost(this.#source);
     return this.#function = nativeSource(this.#source, false, this.#name);
   }
 
@@ -109,13 +109,15 @@ export class NativeCode {
   #make(now: boolean): NativeFunction | null | undefined {
     if (cpuConfig().engine === "c") return nativeSource(this.#source, true, this.#name);
     if (!this.#looked && (this.#look() !== null || !now)) return this.#function ?? undefined;
-    if (!observable && (now || this.#spent > compileCost())) return nativeSource(this.#source, true, this.#name);
+    if (!observable && (now || this.#spent > compileCost(this.#source))) {
+      return nativeSource(this.#source, true, this.#name);
+    }
     const patience = now ? this.#spent / 1e6 : 0, end = performance.now() + patience;
     const left = () => Math.max(0, end - performance.now());
     this.#making ??= makeSource(this.#source, this.#name, left());
     const made = this.#making === null ? null : this.#making?.get(left());
     if (made !== undefined) this.#making = undefined;
-    else if (now) waitedFor(patience);
+    else if (now) waitedFor(patience, this.#source);
     this.#next = this.#spent + ASK;
     return made;
   }

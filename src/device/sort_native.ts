@@ -24,11 +24,14 @@ const SEARCH_COST = 8;
 /** Elements a thread should get. */
 const SHARE = 16384;
 
+/** Compiling a sort takes so many times as long as compiling a kernel. */
+const WEIGHT = 5;
+
 const routines = new Map<string, NativeCode>();
 
-function routine(name: string, text: () => string): NativeCode {
+function routine(name: string, text: () => string, weight = 1): NativeCode {
   let found = routines.get(name);
-  if (found === undefined) routines.set(name, found = new NativeCode(name, { key: name, text }));
+  if (found === undefined) routines.set(name, found = new NativeCode(name, { key: name, text, weight }));
   return found;
 }
 
@@ -85,7 +88,7 @@ function sortCode(dtype: DType, positions: boolean): NativeCode {
   let code = codes.get(dtype);
   if (code === undefined) {
     const form = dtype === "bool" ? "uint8" : dtype;
-    code = routine(`${positions ? "argsort" : "sort"} ${form}`, () => cSort(form, positions));
+    code = routine(`${positions ? "argsort" : "sort"} ${form}`, () => cSort(form, positions), WEIGHT);
     codes.set(dtype, code);
   }
   return code;

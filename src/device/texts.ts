@@ -14,6 +14,8 @@ export interface Source {
   /** Equal only for sources whose texts do the same; null where that is not known. */
   readonly key: string | null;
   text(): string;
+  /** How many times as long as that of a kernel its compiling takes; 1 if not given. */
+  readonly weight?: number;
 }
 
 /** The modules that C texts of sources with keys depend on. */
