@@ -6,15 +6,18 @@ import { join } from "node:path";
 import { architecture } from "../ffi/runtime.ts";
 import { cFlags, renderC } from "../kernels/c.ts";
 import type { Kernel } from "../kernels/kernel.ts";
-import { checkSum, digest } from "../src/base/digest.ts";
+import { checkSum } from "../src/base/digest.ts";
 import { findCompiler } from "../src/device/compiler.ts";
+import { compiledTraits } from "../src/device/cpu.ts";
 import type { Executable } from "../src/device/device.ts";
 import { NullDevice } from "../src/device/null.ts";
 import { type PackIndex, packName, packSymbol } from "../src/device/pack.ts";
 import { withDevice } from "../src/device/registry.ts";
+import { textDigest } from "../src/device/texts.ts";
 
-/** Runs nothing, and keeps the kernels. */
+/** Runs nothing, and keeps the kernels, fused as for the CPU. */
 class Recorder extends NullDevice {
+  override readonly traits = compiledTraits;
   readonly seen = new Map<string, Kernel>();
 
   override kernel(kernel: Kernel): Executable {
@@ -64,7 +67,7 @@ export async function makePack(
 ): Promise<string> {
   const found = findCompiler();
   if ("reason" in found) throw new Error(`pack: ${found.reason}`);
-  const sources = new Map(kernels.map(renderC).map((text) => [digest(text), text]));
+  const sources = new Map(kernels.map(renderC).map((text) => [textDigest(text), text]));
   const common = cFlags.common.filter((flag) => flag !== "-march=native");
   const flags = [...common, `-march=${level}`, ...(openmp ? cFlags.openmp : ["-fopenmp-simd"]), "-fPIC"];
   const folder = mkdtempSync(join(tmpdir(), "tnp-kernels-"));

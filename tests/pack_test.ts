@@ -15,6 +15,7 @@ import { nodeOf } from "../src/array.ts";
 import { checkSum, digest } from "../src/base/digest.ts";
 import { findCompiler } from "../src/device/compiler.ts";
 import { packedKernel, type PackIndex, packLevels, packName, packSymbol } from "../src/device/pack.ts";
+import { textDigest } from "../src/device/texts.ts";
 import { evaluate } from "../src/transform/evaluate.ts";
 import { runChild } from "./support/child.ts";
 import { program } from "./support/pack_program.ts";
@@ -82,7 +83,7 @@ describe("a program with its kernels in a pack", { skip }, () => {
   if (skip) return;
   const folder = mkdtempSync(join(tmpdir(), "tnp-pack-")), choice = { level: packLevels()[0]!, openmp: true };
   const kernels = recordKernels(() => program(400).forEach((x) => evaluate([nodeOf(x.reshape([-1]))])));
-  const symbols = kernels.map((kernel) => packSymbol(digest(renderC(kernel)))).toSorted();
+  const symbols = kernels.map((kernel) => packSymbol(textDigest(renderC(kernel)))).toSorted();
   after(() => rmSync(folder, { recursive: true, force: true }));
 
   async function run(variables: Readonly<Record<string, string>>): Promise<Result & { readonly err: string }> {

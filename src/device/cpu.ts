@@ -37,6 +37,9 @@ const RECOMPUTE = 8;
 /** Kernels kept at hand; beyond, the oldest goes (a plan that uses it keeps it). */
 const MOST = 8192;
 
+/** How compiled code is best fused. */
+export const compiledTraits: Traits = { shortRow: SHORT_ROW, recompute: RECOMPUTE, dots: true };
+
 /** The CPU as a device. */
 export class CpuDevice implements Device {
   readonly name = "CPU:0";
@@ -51,7 +54,7 @@ export class CpuDevice implements Device {
 
   get traits(): Traits {
     // WebAssembly has no vectors of values that lie apart.
-    return this.#traits ??= { shortRow: embedded() ? 0 : SHORT_ROW, recompute: RECOMPUTE, dots: true };
+    return this.#traits ??= embedded() ? { ...compiledTraits, shortRow: 0 } : compiledTraits;
   }
 
   allocate(byteLength: number): HostBuffer {

@@ -32,7 +32,7 @@ import {
 } from "./compiler.ts";
 import { makeKernel } from "./epilogue.ts";
 import { hasPack, type NativeFunction, packedKernel } from "./pack.ts";
-import { recallText, rememberText, type Source } from "./texts.ts";
+import { recallText, rememberText, type Source, textDigest } from "./texts.ts";
 
 export type { NativeFunction } from "./pack.ts";
 
@@ -175,7 +175,7 @@ function* libraryOf<S extends Symbols>(
   compiler: Compiler,
   cache: KernelCache,
 ): Compiling<Library<S>> {
-  const written = source.text(), text = digest(written), key = keyOf(text, compiler);
+  const written = source.text(), text = textDigest(written), key = keyOf(text, compiler);
   const kept = keptLibrary(key, table, cache);
   if (kept !== null) return kept;
   const file = cache.temporary("c"), output = cache.temporary("so");
@@ -202,7 +202,7 @@ export function kernelSource(kernel: Kernel): Source {
 function readyCode(source: Source, tools: Toolchain | null): NativeFunction | null {
   if (tools?.ok !== true && !hasPack()) return null;
   const cache = tools?.ok ? tools.cache : lastingCache();
-  const recalled = recallText(source, cache), text = recalled ?? digest(source.text());
+  const recalled = recallText(source, cache), text = recalled ?? textDigest(source.text());
   const kept = tools?.ok ? keptLibrary(keyOf(text, tools.compiler), symbols, tools.cache) : null;
   const packed = kept === null ? packedKernel(text) : null;
   if (kept === null && packed === null) return null;

@@ -18,6 +18,11 @@ export interface Source {
   readonly weight?: number;
 }
 
+/** The digest of a C text, but for its title: that tells what else a program computes. */
+export function textDigest(text: string): string {
+  return digest(text.replace(/^\/\*.*\*\/\n/, ""));
+}
+
 /** The modules that C texts of sources with keys depend on. */
 export const writers: readonly string[] = [
   ..."c c_kernel c_map c_ops c_reduce c_scan cost expr js_lower kernel monoid render scatter simplify".split(" "),

@@ -7,6 +7,7 @@ export function program(rows: number): readonly NDArray[] {
   const sigmoid = tnp.divide(1, tnp.exp(x.neg()).add(1));
   const e = tnp.exp(x.sub(tnp.max(x, 1, { keepdims: true })));
   const softmax = e.div(tnp.sum(e, 1, { keepdims: true }));
+  const f = tnp.exp(sigmoid.sub(1)), shares = f.div(tnp.sum(f, 1, { keepdims: true }));
   return [
     sigmoid,
     softmax,
@@ -14,5 +15,6 @@ export function program(rows: number): readonly NDArray[] {
     tnp.sum(sigmoid, 0),
     tnp.argmax(softmax, 1),
     tnp.mean(tnp.square(sigmoid.sub(softmax))),
+    shares,
   ];
 }
