@@ -13,10 +13,11 @@ interface KeyReader {
   readonly words: number;
   /** Bits of the words that may differ, if these are few. */
   readonly bits?: number;
-  /** Writes the keys of `n` elements, `step` apart: one call for a row, as calls of functions that vary are not cheap. */
-  row?(at: number, step: number, n: number, words: readonly Uint32Array[]): void;
-  /** Writes the key of the element at an index of the memory. */
-  read(at: number, words: readonly Uint32Array[], to: number): void;
+  /**
+   * Writes the keys of `n` elements from an index of the memory on, `step` apart: one call for a row, as calls of functions that vary are
+   * not cheap.
+   */
+  read(at: number, step: number, n: number, words: readonly Uint32Array[]): void;
 }
 
 const LAST = 0xffffffff;
@@ -66,8 +67,7 @@ function keyReader(memory: HostMemory, dtype: DType): KeyReader {
       return {
         words: 1,
         bits: 8 * dtypeInfo(dtype).itemsize,
-        read: (at, words, to) => void (words[0]![to] = x[at]!),
-        row(at, step, n, [w]) {
+        read(at, step, n, [w]) {
           for (let i = 0; i < n; i++) w![i] = x[at + i * step]!;
         },
       };
@@ -79,8 +79,7 @@ function keyReader(memory: HostMemory, dtype: DType): KeyReader {
       return {
         words: 1,
         bits,
-        read: (at, words, to) => void (words[0]![to] = x[at]! + smallest),
-        row(at, step, n, [w]) {
+        read(at, step, n, [w]) {
           for (let i = 0; i < n; i++) w![i] = x[at + i * step]! + smallest;
         },
       };
@@ -90,11 +89,7 @@ function keyReader(memory: HostMemory, dtype: DType): KeyReader {
       const x = words32(), flip = dtype === "int64" ? 0x80000000 : 0;
       return {
         words: 2,
-        read(at, words, to) {
-          words[0]![to] = x[2 * at]!;
-          words[1]![to] = x[2 * at + 1]! ^ flip;
-        },
-        row(at, step, n, [low, high]) {
+        read(at, step, n, [low, high]) {
           for (let i = 0, from = 2 * at; i < n; i++, from += 2 * step) {
             low![i] = x[from]!;
             high![i] = x[from + 1]! ^ flip;
@@ -108,8 +103,7 @@ function keyReader(memory: HostMemory, dtype: DType): KeyReader {
       return {
         words: 1,
         bits: 16,
-        read: (at, words, to) => void (words[0]![to] = float16Key(x[at]!, infinity)),
-        row(at, step, n, [w]) {
+        read(at, step, n, [w]) {
           for (let i = 0; i < n; i++) w![i] = float16Key(x[at + i * step]!, infinity);
         },
       };
@@ -118,8 +112,7 @@ function keyReader(memory: HostMemory, dtype: DType): KeyReader {
       const x = words32();
       return {
         words: 1,
-        read: (at, words, to) => void (words[0]![to] = float32Key(x[at]!)),
-        row(at, step, n, [w]) {
+        read(at, step, n, [w]) {
           for (let i = 0; i < n; i++) w![i] = float32Key(x[at + i * step]!);
         },
       };
@@ -128,8 +121,7 @@ function keyReader(memory: HostMemory, dtype: DType): KeyReader {
       const x = words32();
       return {
         words: 2,
-        read: (at, words, to) => void float64Key(x[2 * at]!, x[2 * at + 1]!, words, 0, to),
-        row(at, step, n, words) {
+        read(at, step, n, words) {
           for (let i = 0, from = 2 * at; i < n; i++, from += 2 * step) float64Key(x[from]!, x[from + 1]!, words, 0, i);
         },
       };
@@ -138,11 +130,13 @@ function keyReader(memory: HostMemory, dtype: DType): KeyReader {
       const x = words32();
       return {
         words: 3,
-        read(at, words, to) {
-          const re = float32Key(x[2 * at]!), im = float32Key(x[2 * at + 1]!);
-          words[0]![to] = im;
-          words[1]![to] = re;
-          words[2]![to] = (re === LAST ? 2 : 0) + (im === LAST ? 1 : 0);
+        read(at, step, n, words) {
+          for (let i = 0, from = 2 * at; i < n; i++, from += 2 * step) {
+            const re = float32Key(x[from]!), im = float32Key(x[from + 1]!);
+            words[0]![i] = im;
+            words[1]![i] = re;
+            words[2]![i] = (re === LAST ? 2 : 0) + (im === LAST ? 1 : 0);
+          }
         },
       };
     }
@@ -150,10 +144,12 @@ function keyReader(memory: HostMemory, dtype: DType): KeyReader {
       const x = words32();
       return {
         words: 5,
-        read(at, words, to) {
-          const im = float64Key(x[4 * at + 2]!, x[4 * at + 3]!, words, 0, to);
-          const re = float64Key(x[4 * at]!, x[4 * at + 1]!, words, 2, to);
-          words[4]![to] = (re ? 2 : 0) + (im ? 1 : 0);
+        read(at, step, n, words) {
+          for (let i = 0, from = 4 * at; i < n; i++, from += 4 * step) {
+            const im = float64Key(x[from + 2]!, x[from + 3]!, words, 0, i);
+            const re = float64Key(x[from]!, x[from + 1]!, words, 2, i);
+            words[4]![i] = (re ? 2 : 0) + (im ? 1 : 0);
+          }
         },
       };
     }
@@ -274,8 +270,7 @@ export function sortRows(input: HostArray, output: HostArray, positions: boolean
   const sx = strides[axis]!, sy = output.strides[axis]!;
   forEachOffset(shape.slice(0, -1), strides, output.strides, (a, b) => {
     const at = input.offset + a;
-    if (reader.row !== undefined) reader.row(at, sx, n, sorter.keys);
-    else for (let i = 0; i < n; i++) reader.read(at + i * sx, sorter.keys, i);
+    reader.read(at, sx, n, sorter.keys);
     const order = sorter.sort();
     let y = (output.offset + b) * to.per;
     const step = sy * to.per;
@@ -301,11 +296,11 @@ export function searchSorted(sorted: HostArray, values: HostArray, output: HostA
   const middle = makeWords(table.words, 1), key = makeWords(wanted.words, 1);
   const out = output.memory.view("uint32") as Uint32Array;
   forEachOffset(values.shape, values.strides, output.strides, (a, b) => {
-    wanted.read(values.offset + a, key, 0);
+    wanted.read(values.offset + a, 0, 1, key);
     let lo = 0, hi = n;
     while (lo < hi) {
       const at = (lo + hi) >>> 1;
-      table.read(sorted.offset + at * step, middle, 0);
+      table.read(sorted.offset + at * step, 0, 1, middle);
       const before = right ? !less(key, 0, middle, 0) : less(middle, 0, key, 0);
       if (before) lo = at + 1;
       else hi = at;
